@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Log pages: identifiers and sizes (section 5.16.1).
+
+use core::mem::size_of;
+
+use super::identify::IdentifyController;
+
+/// A log page identifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LogPageId(pub(crate) u8);
+
+impl LogPageId {
+    pub(crate) const ERROR_INFORMATION: Self = Self(0x01);
+    pub(crate) const FIRMWARE_SLOT: Self = Self(0x03);
+    pub(crate) const CHANGED_NAMESPACE_LIST: Self = Self(0x04);
+    pub(crate) const TELEMETRY_CONTROLLER_INITIATED: Self = Self(0x08);
+    pub(crate) const PREDICTABLE_LATENCY_AGGREGATE: Self = Self(0x0b);
+    pub(crate) const ASYMMETRIC_NAMESPACE_ACCESS: Self = Self(0x0c);
+    pub(crate) const LBA_STATUS: Self = Self(0x0e);
+    pub(crate) const ENDURANCE_GROUP_AGGREGATE: Self = Self(0x0f);
+    pub(crate) const RESERVATION_NOTIFICATION: Self = Self(0x80);
+    pub(crate) const CHANGED_ZONE_LIST: Self = Self(0xbf);
+
+    /// How long the page is on a controller with these properties.
+    pub(crate) fn length(self, identify: &IdentifyController) -> PageLength {
+        match self {
+            Self::ERROR_INFORMATION => {
+                PageLength::Bytes((u32::from(identify.elpe) + 1) * ERROR_ENTRY_BYTES)
+            }
+            Self::CHANGED_NAMESPACE_LIST | Self::CHANGED_ZONE_LIST => PageLength::Bytes(4096),
+            Self::TELEMETRY_CONTROLLER_INITIATED => PageLength::InHeader(Header::Telemetry),
+            Self::LBA_STATUS => PageLength::InHeader(Header::LbaStatus),
+            Self::PREDICTABLE_LATENCY_AGGREGATE | Self::ENDURANCE_GROUP_AGGREGATE => {
+                PageLength::InHeader(Header::Aggregate)
+            }
+            Self::ASYMMETRIC_NAMESPACE_ACCESS => PageLength::Bytes(
+                // A header, a descriptor for each group, each namespace once.
+                // Still whole dwords if the sum saturates.
+                16_u32
+                    .saturating_add(identify.nanagrpid.get().saturating_mul(32))
+                    .saturating_add(identify.nn.get().saturating_mul(4))
+                    & !3,
+            ),
+            Self::RESERVATION_NOTIFICATION => PageLength::Queue {
+                entry_bytes: 64,
+                available_at: 9,
+            },
+            _ => PageLength::Bytes(512),
+        }
+    }
+}
+
+/// Size of one entry of the Error Information log.
+const ERROR_ENTRY_BYTES: u32 = 64;
+
+/// How the length of a log page is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PageLength {
+    /// Beforehand.
+    Bytes(u32),
+    /// The page says so itself, in its first bytes.
+    InHeader(Header),
+    /// Each read returns one entry and removes it; the byte at
+    /// `available_at` says how many more there are.
+    Queue {
+        entry_bytes: u32,
+        available_at: usize,
+    },
+}
+
+/// The kinds of header that tell a page's length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Header {
+    /// Telemetry: blocks of 512 bytes; the last block of data area 3 and of
+    /// data area 4, the latter zero where there is none.
+    Telemetry,
+    /// LBA Status Information: bytes 3:0 are the length.
+    LbaStatus,
+    /// Event aggregates: bytes 7:0 count identifiers of two bytes each.
+    Aggregate,
+}
+
+impl Header {
+    /// How much of the page has to be read to learn its length.
+    pub(crate) const fn header_bytes(self) -> u32 {
+        match self {
+            Self::Telemetry => 512,
+            Self::LbaStatus => 16,
+            Self::Aggregate => 8,
+        }
+    }
+
+    /// The length of the page whose first bytes are `header`, header included
+    /// and rounded up to dwords; saturates at `u32::MAX & !3`.
+    pub(crate) fn page_bytes(self, header: &[u8]) -> u32 {
+        let length: u64 = match self {
+            Self::Telemetry => {
+                let area_3: u16 = little_endian(header, 12);
+                let area_4: u32 = little_endian(header, 16);
+                (u64::from(u32::from(area_3).max(area_4)) + 1) * 512
+            }
+            Self::LbaStatus => u64::from(little_endian::<u32>(header, 0)),
+            Self::Aggregate => little_endian::<u64>(header, 0)
+                .saturating_mul(2)
+                .saturating_add(8),
+        };
+        let length = length.max(u64::from(self.header_bytes()));
+        u32::try_from(length.saturating_add(3)).unwrap_or(u32::MAX) & !3
+    }
+}
+
+/// The number at `offset` of `bytes`; bytes that are not there count as zero.
+fn little_endian<T: TryFrom<u64> + Default>(bytes: &[u8], offset: usize) -> T {
+    let value = bytes
+        .iter()
+        .skip(offset)
+        .take(size_of::<T>())
+        .rev()
+        .fold(0_u64, |value, &byte| (value << 8) | u64::from(byte));
+    T::try_from(value).unwrap_or_default()
+}
