@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! State machines and arithmetic of the driver, free of the kernel.
+//!
+//! Charter: no lock, no clock, no allocation, no unsafe code, no errno. A
+//! caller passes in storage and what the device said, and is told what to do.
+//! Compiled into the module and, unchanged, into the host tests.
+//!
+//! - [`ring`]: where the next entry of a submission or completion queue is.
+//! - [`command_table`]: which commands are outstanding, and whose they are.
+//! - [`aer_keeper`]: keeps Asynchronous Event Requests outstanding.
+//! - [`record`]: the 16-byte record a reader sees.
+//! - [`event_log`]: the records of one controller, and the cursors over them.
+//! - [`capture`]: which log pages are to be read for which events, and how.
+//! - [`storm`]: which event classes fire too often, and for how long to leave
+//!   them alone.
+//! - [`lifecycle`]: the states of a controller.
+//! - [`snapshot`]: how many captured log pages are kept.
+
+pub(crate) mod aer_keeper;
+pub(crate) mod capture;
+pub(crate) mod command_table;
+pub(crate) mod event_log;
+pub(crate) mod lifecycle;
+pub(crate) mod record;
+pub(crate) mod ring;
+pub(crate) mod snapshot;
+pub(crate) mod storm;
