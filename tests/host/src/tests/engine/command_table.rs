@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The table of outstanding commands against a map from id to command.
+
+use std::collections::HashMap;
+
+use proptest::{prelude::*, test_runner::TestCaseResult};
+
+use crate::{
+    engine::command_table::{Claim, CommandTable, TableFull, UnknownCommand},
+    spec::command::CommandId,
+};
+
+/// Runs `$check::<N>()` for every size worth a look: the smallest,
+/// one that is no power of two, what the driver uses, the largest.
+macro_rules! for_every_size {
+    ($check:ident) => {{
+        $check::<1>();
+        $check::<2>();
+        $check::<31>();
+        $check::<64>();
+        $check::<4096>();
+    }};
+}
+
+fn filled<const N: usize>() -> (CommandTable<usize, N>, Vec<CommandId>) {
+    let mut table = CommandTable::new(0);
+    let ids = (0..N)
+        .map(|command| table.insert(Claim::Ordinary, command).unwrap())
+        .collect();
+    (table, ids)
+}
+
+#[test]
+fn a_table_holds_n_commands_and_no_more() {
+    fn check<const N: usize>() {
+        let (mut table, ids) = filled::<N>();
+        assert_eq!(table.insert(Claim::Ordinary, N), Err(TableFull));
+        assert_eq!(table.insert(Claim::Reserved, N), Err(TableFull));
+        for (command, id) in ids.iter().enumerate() {
+            assert_eq!(table.remove(*id), Ok(command), "{N} slots");
+        }
+        // All slots are free again, not only some.
+        for command in 0..N {
+            assert!(table.insert(Claim::Ordinary, command).is_ok(), "{N} slots");
+        }
+    }
+    for_every_size!(check);
+}
+
+#[test]
+fn an_id_is_good_for_one_completion() {
+    fn check<const N: usize>() {
+        let (mut table, ids) = filled::<N>();
+        for (command, id) in ids.iter().enumerate() {
+            assert_eq!(table.remove(*id), Ok(command), "{N} slots");
+            assert_eq!(table.remove(*id), Err(UnknownCommand), "{N} slots");
+            assert_eq!(table.replace(*id, 0), Err(UnknownCommand), "{N} slots");
+        }
+    }
+    for_every_size!(check);
+}
+
+#[test]
+fn an_id_of_an_earlier_use_of_the_slot_is_recognised() {
+    fn check<const N: usize>() {
+        let mut table = CommandTable::<u32, N>::new(0);
+        // What the slot number leaves over counts the uses; one of them may be
+        // skipped.
+        let generations = (1_u32 << 16) / (N as u32).next_power_of_two() - 1;
+        let stale = table.insert(Claim::Ordinary, 0).unwrap();
+        assert_eq!(table.remove(stale), Ok(0));
+        for command in 1..generations {
+            let id = table.insert(Claim::Ordinary, command).unwrap();
+            assert_ne!(id, stale, "{N} slots, use {command}");
+            assert_eq!(table.remove(stale), Err(UnknownCommand));
+            assert_eq!(table.replace(stale, 0), Err(UnknownCommand));
+            assert_eq!(table.remove(id), Ok(command), "still there, unchanged");
+        }
+    }
+    for_every_size!(check);
+}
+
+#[test]
+fn the_id_that_means_no_command_is_never_given_out() {
+    fn check<const N: usize>() {
+        let (mut table, mut ids) = filled::<N>();
+        // The last slot alone, through all its generations and on.
+        let mut last = *ids.last().unwrap();
+        for _ in 0..2 * (1 << 16) / N.next_power_of_two() {
+            assert_ne!(last, CommandId(u16::MAX), "{N} slots");
+            table.remove(last).unwrap();
+            last = table.insert(Claim::Ordinary, 0).unwrap();
+        }
+        // And its neighbours are as they were.
+        ids.pop();
+        for (command, id) in ids.iter().enumerate() {
+            assert_eq!(table.remove(*id), Ok(command), "{N} slots");
+        }
+    }
+    for_every_size!(check);
+}
+
+#[test]
+fn the_slot_used_last_is_used_next() {
+    let (mut table, ids) = filled::<31>();
+    table.remove(ids[7]).unwrap();
+    table.remove(ids[20]).unwrap();
+    let slots = [20, 7].map(|slot| (slot, table.insert(Claim::Ordinary, 0).unwrap()));
+    for (slot, id) in slots {
+        assert_eq!(id.0 & 0x1f, slot);
+    }
+}
+
+#[test]
+fn ordinary_claims_leave_the_reserved_slots_alone() {
+    fn check<const N: usize>() {
+        for reserved in [0, 1, N / 2, N - 1, N, N + 1] {
+            let mut table = CommandTable::<usize, N>::new(reserved);
+            for command in 0..N.saturating_sub(reserved) {
+                assert!(table.insert(Claim::Ordinary, command).is_ok());
+            }
+            assert_eq!(table.insert(Claim::Ordinary, 0), Err(TableFull));
+            for command in 0..reserved.min(N) {
+                assert!(table.insert(Claim::Reserved, command).is_ok());
+            }
+            assert_eq!(table.insert(Claim::Reserved, 0), Err(TableFull));
+        }
+    }
+    for_every_size!(check);
+}
+
+#[test]
+fn replace_hands_a_command_over() {
+    let mut table = CommandTable::<_, 4>::new(0);
+    let id = table.insert(Claim::Ordinary, "waiter").unwrap();
+    assert_eq!(table.replace(id, "nobody"), Ok("waiter"));
+    assert_eq!(table.remove(id), Ok("nobody"));
+}
+
+#[test]
+fn for_each_reaches_every_owner_and_no_free_slot() {
+    fn check<const N: usize>() {
+        let (mut table, ids) = filled::<N>();
+        let (freed, kept) = ids.split_at(N / 2);
+        for id in freed {
+            table.remove(*id).unwrap();
+        }
+        let mut visited = Vec::new();
+        table.for_each_mut(|command| {
+            visited.push(*command);
+            *command += N;
+        });
+        visited.sort_unstable();
+        assert!(visited.into_iter().eq(N / 2..N), "{N} slots");
+        for (command, id) in (N / 2..N).zip(kept) {
+            assert_eq!(table.remove(*id), Ok(command + N), "{N} slots");
+        }
+        table.for_each_mut(|_| panic!("an empty table has no owners"));
+    }
+    for_every_size!(check);
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Insert(Claim),
+    /// Complete or hand over the outstanding command of this index.
+    Remove(prop::sample::Index),
+    Replace(prop::sample::Index),
+    /// Complete or hand over by an id given out some time ago.
+    RemoveOld(prop::sample::Index),
+    ReplaceOld(prop::sample::Index),
+    /// Complete or hand over by an id made up by the controller.
+    RemoveWild(u16),
+    ReplaceWild(u16),
+    /// Hand every outstanding command over.
+    ForEach,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let claim = prop_oneof![Just(Claim::Ordinary), Just(Claim::Reserved)];
+    let step = prop_oneof![
+        24 => claim.prop_map(Step::Insert),
+        12 => any::<prop::sample::Index>().prop_map(Step::Remove),
+        4 => any::<prop::sample::Index>().prop_map(Step::Replace),
+        4 => any::<prop::sample::Index>().prop_map(Step::RemoveOld),
+        4 => any::<prop::sample::Index>().prop_map(Step::ReplaceOld),
+        4 => any::<u16>().prop_map(Step::RemoveWild),
+        4 => any::<u16>().prop_map(Step::ReplaceWild),
+        1 => Just(Step::ForEach),
+    ];
+    prop::collection::vec(step, 0..300)
+}
+
+/// The table and what should be in it.
+struct Pair<const N: usize> {
+    table: CommandTable<u32, N>,
+    reserved: usize,
+    outstanding: HashMap<u16, u32>,
+    given_out: Vec<u16>,
+    next_command: u32,
+}
+
+impl<const N: usize> Pair<N> {
+    fn insert(&mut self, claim: Claim) -> TestCaseResult {
+        let free = N - self.outstanding.len();
+        let kept_back = if claim == Claim::Ordinary {
+            self.reserved
+        } else {
+            0
+        };
+        let command = self.new_command();
+        match self.table.insert(claim, command) {
+            Ok(id) => {
+                prop_assert!(free > kept_back);
+                let previous = self.outstanding.insert(id.0, command);
+                prop_assert_eq!(previous, None, "{:?} is outstanding twice", id);
+                prop_assert_ne!(id, CommandId(u16::MAX));
+                self.given_out.push(id.0);
+            }
+            Err(TableFull) => prop_assert!(free <= kept_back),
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, id: u16) -> TestCaseResult {
+        let expected = self.outstanding.remove(&id).ok_or(UnknownCommand);
+        prop_assert_eq!(self.table.remove(CommandId(id)), expected);
+        Ok(())
+    }
+
+    fn replace(&mut self, id: u16) -> TestCaseResult {
+        let command = self.new_command();
+        let expected = match self.outstanding.get_mut(&id) {
+            Some(owner) => Ok(std::mem::replace(owner, command)),
+            None => Err(UnknownCommand),
+        };
+        prop_assert_eq!(self.table.replace(CommandId(id), command), expected);
+        Ok(())
+    }
+
+    fn for_each(&mut self) -> TestCaseResult {
+        let mut visited = Vec::new();
+        self.table.for_each_mut(|command| {
+            visited.push(*command);
+            *command ^= 1 << 31;
+        });
+        let mut expected: Vec<u32> = self.outstanding.values().copied().collect();
+        for command in self.outstanding.values_mut() {
+            *command ^= 1 << 31;
+        }
+        visited.sort_unstable();
+        expected.sort_unstable();
+        prop_assert_eq!(visited, expected);
+        Ok(())
+    }
+
+    fn run(&mut self, step: Step) -> TestCaseResult {
+        let mut live: Vec<u16> = self.outstanding.keys().copied().collect();
+        // A map has no order; a failure has to fail again.
+        live.sort_unstable();
+        let pick =
+            |ids: &[u16], index: prop::sample::Index| (!ids.is_empty()).then(|| *index.get(ids));
+        match step {
+            Step::Insert(claim) => self.insert(claim)?,
+            Step::Remove(index) => {
+                if let Some(id) = pick(&live, index) {
+                    self.remove(id)?;
+                }
+            }
+            Step::Replace(index) => {
+                if let Some(id) = pick(&live, index) {
+                    self.replace(id)?;
+                }
+            }
+            Step::RemoveOld(index) => {
+                if let Some(id) = pick(&self.given_out, index) {
+                    self.remove(id)?;
+                }
+            }
+            Step::ReplaceOld(index) => {
+                if let Some(id) = pick(&self.given_out, index) {
+                    self.replace(id)?;
+                }
+            }
+            Step::RemoveWild(id) => self.remove(id)?,
+            Step::ReplaceWild(id) => self.replace(id)?,
+            Step::ForEach => self.for_each()?,
+        }
+        Ok(())
+    }
+
+    fn new_command(&mut self) -> u32 {
+        self.next_command += 1;
+        self.next_command
+    }
+}
+
+/// A command more or less in a table of 4,096 meets no boundary, so a part of
+/// the slots is taken before the steps.
+fn behaves_like_a_map<const N: usize>(
+    reserved: usize,
+    taken: usize,
+    steps: &[Step],
+) -> TestCaseResult {
+    let mut pair = Pair::<N> {
+        table: CommandTable::new(reserved),
+        reserved,
+        outstanding: HashMap::new(),
+        given_out: Vec::new(),
+        next_command: 0,
+    };
+    for _ in 0..taken {
+        pair.insert(Claim::Reserved)?;
+    }
+    for step in steps {
+        pair.run(*step)?;
+    }
+    pair.for_each()
+}
+
+proptest! {
+    #[test]
+    fn one_slot_behaves_like_a_map(reserved in 0_usize..3, steps in steps()) {
+        behaves_like_a_map::<1>(reserved, 0, &steps)?;
+    }
+
+    #[test]
+    fn two_slots_behave_like_a_map(reserved in 0_usize..4, steps in steps()) {
+        behaves_like_a_map::<2>(reserved, 0, &steps)?;
+    }
+
+    #[test]
+    fn thirty_one_slots_behave_like_a_map(
+        reserved in 0_usize..33,
+        taken in 0_usize..=31,
+        steps in steps(),
+    ) {
+        behaves_like_a_map::<31>(reserved, taken, &steps)?;
+    }
+
+    #[test]
+    fn sixty_four_slots_behave_like_a_map(
+        reserved in 0_usize..66,
+        taken in 0_usize..=64,
+        steps in steps(),
+    ) {
+        behaves_like_a_map::<64>(reserved, taken, &steps)?;
+    }
+}
+
+proptest! {
+    // The size makes a case slow, not interesting.
+    #![proptest_config(ProptestConfig {
+        cases: ProptestConfig::default().cases / 8 + 1,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn four_thousand_slots_behave_like_a_map(
+        reserved in 0_usize..20,
+        taken in 4060_usize..=4096,
+        steps in steps(),
+    ) {
+        behaves_like_a_map::<4096>(reserved, taken, &steps)?;
+    }
+}

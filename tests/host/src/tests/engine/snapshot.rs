@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+use std::collections::VecDeque;
+
+use proptest::{prelude::*, test_runner::TestCaseResult};
+
+use crate::{
+    engine::{
+        record::Sequence,
+        snapshot::{Snapshot, SnapshotStore},
+    },
+    spec::log_page::LogPageId,
+};
+
+type Store = SnapshotStore<Vec<Option<Snapshot<u64>>>>;
+
+fn store(count_limit: usize, limit_bytes: usize) -> Store {
+    SnapshotStore::new(vec![None; count_limit], limit_bytes)
+}
+
+/// The snapshot of event `number`.
+fn snapshot(number: u64, length_bytes: usize) -> Snapshot<u64> {
+    Snapshot {
+        page: LogPageId(0x02),
+        first: Sequence(number),
+        last: Sequence(number),
+        data: number,
+        length_bytes,
+    }
+}
+
+fn kept(store: &Store) -> Vec<u64> {
+    store.iter().map(|snapshot| snapshot.data).collect()
+}
+
+#[test]
+fn a_snapshot_is_kept_as_it_was_given() {
+    let given = Snapshot {
+        page: LogPageId::CHANGED_NAMESPACE_LIST,
+        first: Sequence(3),
+        last: Sequence(9),
+        data: 42,
+        length_bytes: 4096,
+    };
+    let mut store = store(2, 4096);
+    assert_eq!(store.keep(given.clone()), None);
+    assert_eq!(store.iter().collect::<Vec<_>>(), [&given]);
+    assert_eq!(store.used_bytes(), 4096);
+}
+
+#[test]
+fn the_oldest_goes_when_the_number_is_reached() {
+    let mut store = store(3, usize::MAX);
+    for number in 1..=5 {
+        assert_eq!(store.keep(snapshot(number, 10)), None);
+    }
+    assert_eq!(kept(&store), [3, 4, 5]);
+    assert_eq!(store.used_bytes(), 30);
+}
+
+#[test]
+fn as_many_of_the_oldest_go_as_the_new_one_needs() {
+    let mut store = store(8, 100);
+    for number in 1..=4 {
+        assert_eq!(store.keep(snapshot(number, 25)), None);
+    }
+    assert_eq!(kept(&store), [1, 2, 3, 4], "exactly full is not too full");
+    assert_eq!(store.keep(snapshot(5, 26)), None);
+    assert_eq!(kept(&store), [3, 4, 5]);
+    assert_eq!(store.keep(snapshot(6, 100)), None);
+    assert_eq!(kept(&store), [6]);
+}
+
+#[test]
+fn one_that_is_too_long_is_given_back_and_releases_nothing() {
+    let mut store = store(2, 100);
+    assert_eq!(store.keep(snapshot(1, 50)), None);
+    assert_eq!(store.keep(snapshot(2, 50)), None);
+    assert_eq!(store.keep(snapshot(3, 101)), Some(snapshot(3, 101)));
+    assert_eq!(kept(&store), [1, 2]);
+}
+
+#[test]
+fn a_store_without_room_gives_everything_back() {
+    assert_eq!(store(0, 100).keep(snapshot(1, 0)), Some(snapshot(1, 0)));
+    let mut no_bytes = store(2, 0);
+    assert_eq!(no_bytes.keep(snapshot(1, 1)), Some(snapshot(1, 1)));
+    assert_eq!(no_bytes.keep(snapshot(2, 0)), None);
+    assert_eq!(kept(&no_bytes), [2]);
+}
+
+fn behaves_like_a_bounded_queue(
+    count_limit: usize,
+    limit_bytes: usize,
+    lengths: Vec<usize>,
+) -> TestCaseResult {
+    let mut store = store(count_limit, limit_bytes);
+    let mut model: VecDeque<(u64, usize)> = VecDeque::new();
+
+    for (number, length_bytes) in (1..).zip(lengths) {
+        let given_back = store.keep(snapshot(number, length_bytes));
+        if length_bytes > limit_bytes || count_limit == 0 {
+            prop_assert_eq!(given_back, Some(snapshot(number, length_bytes)));
+        } else {
+            prop_assert_eq!(given_back, None);
+            model.push_back((number, length_bytes));
+        }
+        let bytes = |model: &VecDeque<(u64, usize)>| model.iter().map(|(_, bytes)| bytes).sum();
+        while model.len() > count_limit || bytes(&model) > limit_bytes {
+            model.pop_front();
+        }
+        prop_assert_eq!(
+            kept(&store),
+            model.iter().map(|(number, _)| *number).collect::<Vec<_>>()
+        );
+        prop_assert_eq!(store.used_bytes(), bytes(&model));
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn keeps_the_newest_that_fit(
+        count_limit in 0_usize..10,
+        limit_bytes in 0_usize..200,
+        lengths in prop::collection::vec(0_usize..100, 0..60),
+    ) {
+        behaves_like_a_bounded_queue(count_limit, limit_bytes, lengths)?;
+    }
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+use proptest::prelude::*;
+
+use crate::{
+    spec::log_page::{Header, LogPageId, PageLength},
+    tests::identify,
+};
+
+/// Pages whose length the header tells.
+const HEADERS: [Header; 3] = [Header::Telemetry, Header::LbaStatus, Header::Aggregate];
+
+/// Every length is one of whole dwords; this is where they saturate.
+const LONGEST: u32 = 0xffff_fffc;
+
+/// A header of `length` bytes, zero but for `parts`.
+fn header(length: usize, parts: &[(usize, &[u8])]) -> Vec<u8> {
+    let mut header = vec![0; length];
+    for (offset, part) in parts {
+        header[*offset..*offset + part.len()].copy_from_slice(part);
+    }
+    header
+}
+
+#[test]
+fn pages_have_the_lengths_of_the_specification() {
+    let controller = identify(|identify| identify.elpe = 63);
+    let table = [
+        (LogPageId::ERROR_INFORMATION, PageLength::Bytes(64 * 64)),
+        // SMART, firmware slots, sanitize status, vendor specific.
+        (LogPageId(0x02), PageLength::Bytes(512)),
+        (LogPageId::FIRMWARE_SLOT, PageLength::Bytes(512)),
+        (LogPageId(0x81), PageLength::Bytes(512)),
+        (LogPageId(0xc0), PageLength::Bytes(512)),
+        (LogPageId::CHANGED_NAMESPACE_LIST, PageLength::Bytes(4096)),
+        (LogPageId::CHANGED_ZONE_LIST, PageLength::Bytes(4096)),
+        (
+            LogPageId::TELEMETRY_CONTROLLER_INITIATED,
+            PageLength::InHeader(Header::Telemetry),
+        ),
+        (
+            LogPageId::LBA_STATUS,
+            PageLength::InHeader(Header::LbaStatus),
+        ),
+        (
+            LogPageId::PREDICTABLE_LATENCY_AGGREGATE,
+            PageLength::InHeader(Header::Aggregate),
+        ),
+        (
+            LogPageId::ENDURANCE_GROUP_AGGREGATE,
+            PageLength::InHeader(Header::Aggregate),
+        ),
+        (
+            LogPageId::RESERVATION_NOTIFICATION,
+            PageLength::Queue {
+                entry_bytes: 64,
+                available_at: 9,
+            },
+        ),
+    ];
+    for (page, length) in table {
+        assert_eq!(page.length(&controller), length, "{page:?}");
+    }
+}
+
+#[test]
+fn pages_have_the_numbers_of_the_specification() {
+    let table = [
+        (LogPageId::ERROR_INFORMATION, 0x01),
+        (LogPageId::CHANGED_NAMESPACE_LIST, 0x04),
+        (LogPageId::TELEMETRY_CONTROLLER_INITIATED, 0x08),
+        (LogPageId::PREDICTABLE_LATENCY_AGGREGATE, 0x0b),
+        (LogPageId::ASYMMETRIC_NAMESPACE_ACCESS, 0x0c),
+        (LogPageId::LBA_STATUS, 0x0e),
+        (LogPageId::ENDURANCE_GROUP_AGGREGATE, 0x0f),
+        (LogPageId::RESERVATION_NOTIFICATION, 0x80),
+        (LogPageId::CHANGED_ZONE_LIST, 0xbf),
+    ];
+    for (page, number) in table {
+        assert_eq!(page, LogPageId(number));
+    }
+}
+
+#[test]
+fn error_page_has_one_entry_more_than_elpe() {
+    for (elpe, bytes) in [(0, 64), (3, 256), (63, 4096), (64, 4160), (255, 16384)] {
+        let controller = identify(|identify| identify.elpe = elpe);
+        assert_eq!(
+            LogPageId::ERROR_INFORMATION.length(&controller),
+            PageLength::Bytes(bytes)
+        );
+    }
+}
+
+#[test]
+fn ana_page_holds_every_group_and_every_namespace() {
+    let table = [
+        (0, 0, 16),
+        (1, 1, 16 + 32 + 4),
+        (4, 256, 16 + 4 * 32 + 256 * 4),
+        // A length that cannot be is still one of whole dwords.
+        (u32::MAX, 0, LONGEST),
+        (0, u32::MAX, LONGEST),
+        (u32::MAX, u32::MAX, LONGEST),
+    ];
+    for (groups, namespaces, bytes) in table {
+        let controller = identify(|identify| {
+            identify.nanagrpid = groups.into();
+            identify.nn = namespaces.into();
+        });
+        assert_eq!(
+            LogPageId::ASYMMETRIC_NAMESPACE_ACCESS.length(&controller),
+            PageLength::Bytes(bytes),
+            "{groups} groups, {namespaces} namespaces"
+        );
+    }
+}
+
+#[test]
+fn headers_tell_the_length_of_their_page() {
+    let (telemetry, lba_status, aggregate) =
+        (Header::Telemetry, Header::LbaStatus, Header::Aggregate);
+    let table: [(Header, Vec<u8>, u32); 14] = [
+        // Telemetry: no data, area 3, the larger of areas 3 and 4, the most.
+        (telemetry, header(512, &[]), 512),
+        (telemetry, header(512, &[(12, &[10, 0])]), 11 * 512),
+        (telemetry, header(512, &[(12, &[0xff, 0xff])]), 65536 * 512),
+        (
+            telemetry,
+            header(512, &[(12, &[10, 0]), (16, &[0, 0, 1, 0])]),
+            65537 * 512,
+        ),
+        (
+            telemetry,
+            header(512, &[(12, &[10, 0]), (16, &[9, 0, 0, 0])]),
+            11 * 512,
+        ),
+        (telemetry, header(512, &[(16, &[0xff; 4])]), LONGEST),
+        // LBA status: a length in bytes, which may leave out the header or
+        // end within a dword.
+        (lba_status, header(16, &[]), 16),
+        (lba_status, header(16, &[(0, &[17])]), 20),
+        (lba_status, header(16, &[(0, &[0x20, 0x10])]), 0x1020),
+        (lba_status, header(16, &[(0, &[0xff; 4])]), LONGEST),
+        // Aggregates: a count of identifiers of two bytes.
+        (aggregate, header(8, &[]), 8),
+        (aggregate, header(8, &[(0, &[1])]), 12),
+        (aggregate, header(8, &[(0, &[2])]), 12),
+        (aggregate, header(8, &[(0, &[0xff; 8])]), LONGEST),
+    ];
+    for (kind, bytes, length) in table {
+        let start = &bytes[..bytes.len().min(20)];
+        assert_eq!(kind.page_bytes(&bytes), length, "{kind:?} {start:x?}");
+    }
+}
+
+#[test]
+fn missing_header_bytes_count_as_zero() {
+    for kind in HEADERS {
+        assert_eq!(kind.page_bytes(&[]), kind.header_bytes(), "{kind:?}");
+    }
+    // Area 3 is cut in two, area 4 is not there.
+    let cut = header(13, &[(12, &[3])]);
+    assert_eq!(Header::Telemetry.page_bytes(&cut), 4 * 512);
+    assert_eq!(Header::LbaStatus.page_bytes(&[0x00, 0x10]), 0x1000);
+    assert_eq!(Header::Aggregate.page_bytes(&[0x00, 0x01, 0x00]), 520);
+}
+
+#[test]
+fn headers_are_whole_dwords_that_one_read_can_transfer() {
+    for (kind, bytes) in [
+        (Header::Telemetry, 512),
+        (Header::LbaStatus, 16),
+        (Header::Aggregate, 8),
+    ] {
+        assert_eq!(kind.header_bytes(), bytes);
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_header_gives_whole_dwords_and_at_least_itself(
+        kind in prop::sample::select(&HEADERS[..]),
+        bytes in prop::collection::vec(any::<u8>(), 0..600),
+    ) {
+        let length = kind.page_bytes(&bytes);
+        prop_assert_eq!(length % 4, 0);
+        prop_assert!(length >= kind.header_bytes());
+    }
+
+    #[test]
+    fn aggregates_hold_all_their_identifiers(count: u64) {
+        let length = Header::Aggregate.page_bytes(&count.to_le_bytes());
+        let wanted = 8 + 2 * u128::from(count);
+        let exact = u128::from(length) >= wanted && u128::from(length) < wanted + 4;
+        prop_assert!(exact || length == LONGEST);
+    }
+}
