@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * Event records read from /dev/nvmeN of nvme_rs.
+ *
+ * read() on /dev/nvmeN returns whole records, oldest first. A record has the
+ * shape of an NVMe completion queue entry, in the byte order of the host.
+ * Numbers in this file are never reused or renumbered.
+ */
+#ifndef _UAPI_LINUX_NVME_EVENT_H
+#define _UAPI_LINUX_NVME_EVENT_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/**
+ * struct nvme_event - one event of one controller
+ * @dw0: what happened. For NVME_EVENT_SOURCE_CONTROLLER this is dword 0 of the
+ *	completion of the Asynchronous Event Request: type in bits 2:0,
+ *	information in bits 15:8, log page identifier in bits 23:16. For
+ *	NVME_EVENT_SOURCE_LIFECYCLE bits 15:8 hold an &enum nvme_event_lifecycle
+ *	and all other bits are zero.
+ * @dw1: the parameter of the event: dword 1 of the completion, or as stated
+ *	at the lifecycle code.
+ * @dw2: low half of the 64-bit sequence number of the event on this
+ *	controller. The first event after the driver bound is number 1, each
+ *	next one is one more.
+ * @dw3: completion status, flags, source and loss count, see NVME_EVENT_DW3_*.
+ *
+ * A record is visible at once, in the order of completion, and never changes.
+ */
+struct nvme_event {
+	__u32 dw0;
+	__u32 dw1;
+	__u32 dw2;
+	__u32 dw3;
+};
+
+/*
+ * The position of a record in the file is its number times sixteen. There is no
+ * record 0: position 0 (and -1 in io_uring) means "where this file stands".
+ *
+ * read(fd)		the next records of this file
+ * pread(fd, 16 * n)	records n and following; the file stands where it stood
+ * lseek(SEEK_SET, 0)	go to the oldest record that is kept
+ * lseek(SEEK_SET, 16 * n)	go to record n; if it is not kept any more, the
+ *			next read says how many were lost
+ * lseek(SEEK_CUR, 0)	where this file stands
+ * lseek(SEEK_END, 0)	go after the newest record, as a fresh open does
+ *
+ * A position that is no multiple of 16, or beyond the record that comes next,
+ * is EINVAL.
+ */
+
+/**
+ * struct nvme_event_info - what there is to read
+ * @size: in: size of the struct the caller knows; out: how much was filled in
+ * @flags: must be zero
+ * @stream_id: a random number, another one each time the driver binds the
+ *	controller. Sequence numbers of streams with different ids have nothing
+ *	to do with each other.
+ * @oldest: number of the oldest record that is kept
+ * @newest: number of the newest record; @oldest - 1 if there is none
+ * @cursor: number of the record this file reads next
+ */
+struct nvme_event_info {
+	__u32 size;
+	__u32 flags;
+	__u64 stream_id;
+	__u64 oldest;
+	__u64 newest;
+	__u64 cursor;
+};
+
+/**
+ * struct nvme_event_resume - go on where an earlier reader stopped
+ * @size: size of the struct
+ * @flags: must be zero
+ * @stream_id: the stream of that reader, from &struct nvme_event_info
+ * @number: number of the record to read next
+ */
+struct nvme_event_resume {
+	__u32 size;
+	__u32 flags;
+	__u64 stream_id;
+	__u64 number;
+};
+
+/*
+ * NVME_EVENT_IOCTL_INFO: EINVAL for a size below that of the struct's first
+ * version or for flags.
+ * NVME_EVENT_IOCTL_RESUME: ESTALE if this is another stream; EINVAL as above
+ * and for a number beyond the record that comes next.
+ */
+#define NVME_EVENT_IOCTL_INFO	_IOWR('N', 0xa0, struct nvme_event_info)
+#define NVME_EVENT_IOCTL_RESUME	_IOW('N', 0xa1, struct nvme_event_resume)
+
+/* Fields of &struct nvme_event.dw0. */
+#define NVME_EVENT_TYPE(dw0)		((dw0) & 0x7)
+#define NVME_EVENT_INFORMATION(dw0)	(((dw0) >> 8) & 0xff)
+#define NVME_EVENT_LOG_PAGE(dw0)	(((dw0) >> 16) & 0xff)
+
+/*
+ * Fields of &struct nvme_event.dw3.
+ *
+ * STATUS is the status field of the completion queue entry without the phase
+ * tag. HANDLED: the driver itself acts on this class of event. PAYLOAD: a log
+ * page belongs to the event. LOST: how many records this reader missed right
+ * before this one, 4095 meaning that many or more.
+ */
+#define NVME_EVENT_DW3_STATUS_SHIFT	17
+#define NVME_EVENT_DW3_HANDLED		(1U << 16)
+#define NVME_EVENT_DW3_PAYLOAD		(1U << 15)
+#define NVME_EVENT_DW3_SOURCE_SHIFT	12
+#define NVME_EVENT_DW3_SOURCE_MASK	(0x7U << NVME_EVENT_DW3_SOURCE_SHIFT)
+#define NVME_EVENT_DW3_LOST_MASK	0xfffU
+
+#define NVME_EVENT_STATUS(dw3)		((dw3) >> NVME_EVENT_DW3_STATUS_SHIFT)
+#define NVME_EVENT_SOURCE(dw3)	\
+	(((dw3) & NVME_EVENT_DW3_SOURCE_MASK) >> NVME_EVENT_DW3_SOURCE_SHIFT)
+#define NVME_EVENT_LOST(dw3)		((dw3) & NVME_EVENT_DW3_LOST_MASK)
+
+/**
+ * enum nvme_event_source - who speaks in a record
+ * @NVME_EVENT_SOURCE_CONTROLLER: the controller completed an Asynchronous
+ *	Event Request
+ * @NVME_EVENT_SOURCE_LIFECYCLE: the driver, about the controller or itself
+ * @NVME_EVENT_SOURCE_COMMAND_EFFECT: the driver, about a command that changed
+ *	something which all must know
+ * @NVME_EVENT_SOURCE_PROVIDER: another kernel module, registered as an event
+ *	provider
+ */
+enum nvme_event_source {
+	NVME_EVENT_SOURCE_CONTROLLER		= 0,
+	NVME_EVENT_SOURCE_LIFECYCLE		= 1,
+	NVME_EVENT_SOURCE_COMMAND_EFFECT	= 2,
+	NVME_EVENT_SOURCE_PROVIDER		= 3,
+};
+
+/**
+ * enum nvme_event_lifecycle - what the driver reports of a controller
+ * @NVME_EVENT_RESET_STARTED: a controller reset began
+ * @NVME_EVENT_RESET_SUCCEEDED: the controller works again, events are armed
+ * @NVME_EVENT_RESET_FAILED: the controller did not come back
+ * @NVME_EVENT_COMMAND_TIMED_OUT: the controller did not answer a command in
+ *	time; dw1: opcode in bits 7:0, queue identifier in bits 31:16
+ * @NVME_EVENT_AER_STOPPED: no Asynchronous Event Request is outstanding any
+ *	more, events are no longer reported; dw1: the last completion status
+ * @NVME_EVENT_AER_RESUMED: Asynchronous Event Requests are outstanding again
+ * @NVME_EVENT_CLASS_MASKED: an event class fired too often and was switched
+ *	off for a while; dw1: type in bits 2:0, log page in bits 23:16
+ * @NVME_EVENT_CLASS_UNMASKED: that class is enabled again; dw1: as above
+ * @NVME_EVENT_FATAL_STATUS: the controller reports a fatal error (CSTS.CFS) or
+ *	does not answer any more; dw1: the CSTS register, all ones for the latter
+ * @NVME_EVENT_SUSPENDED: the system goes to sleep
+ * @NVME_EVENT_RESUMED: the system woke up
+ * @NVME_EVENT_REMOVED: the driver let go of the controller; the last record
+ */
+enum nvme_event_lifecycle {
+	NVME_EVENT_RESET_STARTED	= 0x01,
+	NVME_EVENT_RESET_SUCCEEDED	= 0x02,
+	NVME_EVENT_RESET_FAILED		= 0x03,
+	NVME_EVENT_COMMAND_TIMED_OUT	= 0x04,
+	NVME_EVENT_AER_STOPPED		= 0x05,
+	NVME_EVENT_AER_RESUMED		= 0x06,
+	NVME_EVENT_CLASS_MASKED		= 0x07,
+	NVME_EVENT_CLASS_UNMASKED	= 0x08,
+	NVME_EVENT_FATAL_STATUS		= 0x09,
+	NVME_EVENT_SUSPENDED		= 0x0a,
+	NVME_EVENT_RESUMED		= 0x0b,
+	NVME_EVENT_REMOVED		= 0x0c,
+};
+
+#endif /* _UAPI_LINUX_NVME_EVENT_H */
