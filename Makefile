@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What a person types; `make help` lists it. The kernel's build system reads Kbuild instead.
+
+MAKEFLAGS += --no-print-directory
+
+.DEFAULT_GOAL := modules
+
+# Passed on to the kernel's build system: the tools to use, and how to use them.
+kbuild_variables := RUSTC BINDGEN CC LLVM CLIPPY KRUSTFLAGS KCFLAGS V W
+passed_on := $(foreach v,$(kbuild_variables),$(if $(filter command%,$(origin $(v))),$(v)='$($(v))'))
+
+ifdef KDIR
+
+# A tree given by the user is used as it is, with the compiler it was configured for, and never written to.
+tree_config := $(KDIR)/include/config/auto.conf
+tree_llvm := $(if $(LLVM),,$(shell grep -qs '^CONFIG_CC_IS_CLANG=y' $(tree_config) && echo LLVM=1))
+tree_cc := $(if $(LLVM)$(tree_llvm)$(CC:cc=),,$(shell sed -nE 's/^CONFIG_CC_VERSION_TEXT="([^ ]+) .*/\1/p' $(tree_config) 2>/dev/null))
+kbuild = @+$(MAKE) -C $(KDIR) M=$(CURDIR) $(tree_llvm) $(if $(tree_cc),CC=$(tree_cc)) $(passed_on)
+
+modules:
+	@scripts/check-kernel $(KDIR)
+	$(kbuild) modules
+
+else
+
+modules: setup-quiet
+	@scripts/in-tree make $(passed_on) modules
+
+endif
+
+setup:
+	@scripts/setup $(if $(REFRESH),--refresh)
+
+setup-quiet:
+	@scripts/setup --quiet
+
+shell: modules
+	@scripts/vm $(if $(CONFIG),--config $(CONFIG)) --shell -- 'insmod /src/nvme_rs.ko; exec bash -l'
+
+debug-kernel:
+	@scripts/setup --quiet --debug-kernel
+
+# In a copy, as for clippy, which has tests of KUnit in it.
+debug-module: debug-kernel
+	$(call copy_to,build/debug,--exclude=/rust/nvme_rs.rs --exclude=/rust/kunit.rs)
+	@scripts/kunit-tests build/debug
+	@scripts/in-tree --debug make -C build/debug modules
+
+# A module with defects, for scripts/check-faults only.
+faulty-module: debug-kernel
+	@mkdir -p build/faulty
+	@scripts/in-root rsync -a tests/faulty/ build/faulty/
+	@scripts/in-tree --debug make -C build/faulty modules
+
+demo: modules
+	@scripts/demo
+
+check: setup-quiet
+	@scripts/check
+
+# Needs nvme_rs.ko of the stock kernel as well: in the VM, the other one is mounted over it.
+check-debug: modules
+	@scripts/check --debug
+
+soak: modules
+	@scripts/check --soak
+
+check-host: setup-quiet
+	@scripts/check --host
+
+kselftest: setup-quiet
+	@scripts/in-tree make -C tests/kselftest
+
+copy_to = @mkdir -p $(1) && scripts/in-root rsync -a --delete \
+	$(foreach pattern,$(build_litter),--exclude='$(pattern)') $(2) Kbuild Makefile include rust scripts $(1)/
+
+# In a copy, so that this build and the plain one do not undo each other.
+clippy: setup-quiet
+	$(call copy_to,build/clippy)
+	@scripts/in-tree make -C build/clippy CLIPPY=1 KRUSTFLAGS=-Dwarnings KCFLAGS=-Werror modules
+
+# What builds leave in the checkout. The cache is not touched.
+build_litter := *.o *.ko *.mod *.mod.c .*.cmd .*.d *.rmeta modules.order Module.symvers bindings_generated.rs
+clean:
+	@find . \( -path ./.git -o -path ./build -o -path ./tests/host/target \) -prune \
+		-o -type f \( -false $(foreach pattern,$(build_litter),-o -name '$(pattern)') \) -exec rm -f {} +
+	@[ ! -e tests/kselftest/Makefile ] || $(MAKE) -s -C tests/kselftest clean
+
+distclean: clean
+	@rm -rf build tests/host/target
+
+help:
+	@echo 'Build:'
+	@echo '  modules      nvme_rs.ko for the stock Debian kernel (the default target)'
+	@echo '               KDIR=<tree>: for that prepared kernel tree instead, on this host'
+	@echo '               CLIPPY=1, V=1, W=1, RUSTC=, BINDGEN=, CC=, LLVM=: as for the kernel itself'
+	@echo '  setup        fill the cache: chroot, kernel, tools (done by the others when needed)'
+	@echo '               REFRESH=1: look for a newer kernel now; NVME_RS_CACHE=<dir>: where'
+	@echo '  debug-kernel add the debug kernel to the cache: 20 to 30 minutes, once; debug-module: nvme_rs.ko for it'
+	@echo '  clean        remove what builds left in the checkout'
+	@echo '  distclean    clean, and the directories build/ and tests/host/target/'
+	@echo 'Try:'
+	@echo '  demo         boot a VM, raise events, print them as they are read'
+	@echo '  shell        a shell in a VM with the module loaded; CONFIG=<hardware>, see scripts/vm --list'
+	@echo 'Test:'
+	@echo '  check        everything below, and the module in VMs'
+	@echo '  check-debug  the module in VMs with the debug kernel, and whether its defects would be found'
+	@echo '  soak         both, with full counts; writes the figures to Documentation/testing.rst'
+	@echo '  check-host   formatting, layers, scripts and the host tests; seconds'
+	@echo '  clippy       build the module with every warning an error, in build/clippy/'
+	@echo '  kselftest    build the test programs of tests/kselftest'
+
+.PHONY: modules setup setup-quiet debug-kernel debug-module faulty-module shell demo check check-debug soak check-host \
+	clippy kselftest clean distclean help

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The machines tests run on: which NVMe controllers they have, and what else differs from the plain one.
+
+Names seen by tests: controllers nvme0, nvme1, ... from 00:10.0 on, each in a subsystem of its own; namespaces ns1, ns2,
+... (of controllers after the first: nvme1-ns1, ...), which QMP can device_del and device_add again; backend disk-<name>
+for each namespace, and spare0 and spare1, which nothing uses at boot.
+"""
+
+from dataclasses import dataclass, field, replace
+
+FIRST_SLOT = 0x10
+DISK_BYTES = 64 << 20
+SPARES = ("spare0", "spare1")
+
+
+@dataclass(frozen=True)
+class Controller:
+    """One `-device nvme` with its namespaces."""
+
+    options: str = ""
+    namespaces: tuple[str, ...] = ("",)
+    hotplug: bool = False  # behind a root port, which makes device_del and device_add of it possible
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """A whole machine."""
+
+    about: str
+    controllers: tuple[Controller, ...]
+    smp: int = 2
+    append: str = ""
+    qemu: tuple[str, ...] = ()
+    extra_namespaces: tuple[str, ...] = field(default=())
+
+
+TWO_NAMESPACES = ("", "")
+
+CONFIGS: dict[str, Hardware] = {
+    "default": Hardware("one controller, two namespaces", (Controller(namespaces=TWO_NAMESPACES),)),
+    "aerl": Hardware(
+        "three controllers which take 1, 4 and 8 event requests",
+        tuple(Controller(options=f"aerl={aerl}") for aerl in (0, 3, 7)),
+    ),
+    "onevec": Hardware("a single MSI-X vector", (Controller("msix_qsize=1", TWO_NAMESPACES),)),
+    "nomsi": Hardware("INTx only", (Controller(namespaces=TWO_NAMESPACES),), append="pci=nomsi"),
+    "hotplug": Hardware(
+        "a controller which can be unplugged, by the kernel's own driver of the port and not by ACPI",
+        (Controller(hotplug=True),),
+        qemu=("-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"),
+    ),
+    "doorbells": Hardware("a controller whose registers programs can reach", (Controller(),), append="iomem=relaxed"),
+    "none": Hardware("no controller", ()),
+}
+
+
+def with_ad_hoc(hardware: Hardware, controllers: list[str], namespaces: list[str]) -> Hardware:
+    """Add what --nvme and --ns name."""
+    added = tuple(Controller(options, namespaces=()) for options in controllers)
+    return replace(
+        hardware,
+        controllers=hardware.controllers + added,
+        extra_namespaces=hardware.extra_namespaces + tuple(namespaces),
+    )
+
+
+def _has(options: str, key: str) -> bool:
+    return any(option.split("=")[0] == key for option in options.split(","))
+
+
+def _join(*parts: str) -> str:
+    return ",".join(part for part in parts if part)
+
+
+@dataclass
+class Devices:
+    """QEMU arguments, and the disk images they expect in `directory`."""
+
+    directory: str
+    arguments: list[str] = field(default_factory=list)
+    disks: list[str] = field(default_factory=list)
+
+    def device(self, *options: str) -> None:
+        self.arguments += ["-device", _join(*options)]
+
+    def disk(self, name: str) -> str:
+        """A block backend which outlives the device using it."""
+        self.disks.append(f"{name}.img")
+        self.arguments += [
+            "-blockdev",
+            f"driver=raw,node-name={name},cache.no-flush=on,discard=unmap,"
+            f"file.driver=file,file.filename={self.directory}/{name}.img",
+        ]
+        return name
+
+    def namespace(self, name: str, options: str) -> None:
+        drive = "" if _has(options, "drive") else f"drive={self.disk('disk-' + name)}"
+        self.device("nvme-ns", "" if _has(options, "id") else f"id={name}", drive, options)
+
+    def controller(self, index: int, controller: Controller) -> None:
+        name, slot, port = f"nvme{index}", f"{FIRST_SLOT + index:x}.0", ""
+        options = controller.options
+        if controller.hotplug:
+            port = f"rp{index}"
+            self.device("pcie-root-port", f"id={port}", f"chassis={index + 1}", f"slot={index + 1}", f"addr={slot}")
+        if not _has(options, "subsys"):
+            self.device("nvme-subsys", f"id=subsys{index}", f"nqn=subsys{index}")
+            options = _join(f"subsys=subsys{index}", options)
+        self.device(
+            "nvme",
+            "" if _has(options, "id") else f"id={name}",
+            "" if _has(options, "serial") else f"serial=NVMERS{index}",
+            f"bus={port}" if port else f"addr={slot}",
+            options,
+        )
+        for nsid, extra in enumerate(controller.namespaces, start=1):
+            prefix = f"{name}-" if index else ""
+            self.namespace(f"{prefix}ns{nsid}", _join(f"bus={name}", f"nsid={nsid}", extra))
+
+
+def devices(hardware: Hardware, directory: str) -> Devices:
+    """The arguments for a machine's NVMe hardware; its disks are files in `directory`."""
+    made = Devices(directory)
+    for index, controller in enumerate(hardware.controllers):
+        made.controller(index, controller)
+    for index, options in enumerate(hardware.extra_namespaces):
+        made.namespace(f"extra{index}", options)
+    for name in SPARES:
+        made.disk(name)
+    return made

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One run of a VM: QEMU around a stock kernel, with the cache's chroot as its root."""
+
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import termios
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import cache, initramfs
+from .console import splats
+from .hardware import Hardware, devices, DISK_BYTES
+from .qmp import Qmp, serve_guest
+
+TIMED_OUT = 124
+VM_FAILED = 125
+SPLAT = 126
+POWER_OFF_SECONDS = 30
+
+# QEMU runs in the chroot: its libraries are there. The guest's root is the chroot again, bound to /mnt without the
+# mounts inside it. Everything is mounted in a namespace which ends with QEMU.
+ENTER = r"""
+root=$1 work=$2 share=$3 src=$4
+shift 4
+mount --bind "$root" "$root/mnt"
+for d in proc sys dev; do mount --rbind "/$d" "$root/$d"; done
+mount --bind "$work" "$root/vm"
+mount --bind "$share" "$root/share"
+mount --bind "$src" "$root/src"
+exec chroot "$root" qemu-system-x86_64 "$@"
+"""
+
+
+@dataclass
+class Options:
+    """What can be said about a run, beyond the hardware."""
+
+    command: str
+    config: str = "default"
+    smp: int = 2
+    memory: str = "2G"
+    append: str = ""
+    qemu: list[str] = field(default_factory=list)
+    trace: list[str] = field(default_factory=list)
+    timeout: float | None = 300
+    share: Path | None = None
+    console: Path | None = None
+    kernel: Path | None = None
+    version: str | None = None
+    module: str | None = None
+    debug: bool = False
+    icount: bool = False
+    shell: bool = False
+    check_splats: bool = True
+
+
+class Machine:
+    """A VM from start to end; `run` does it all."""
+
+    def __init__(self, hardware: Hardware, options: Options) -> None:
+        self.hardware = hardware
+        self.options = options
+        self.status: int | None = None
+        self.status_known = threading.Event()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def run(self) -> int:
+        """Boot, run the command, turn off; the command's exit status, or one of ours."""
+        work = Path(tempfile.mkdtemp(prefix="nvme_rs-vm-"))
+        terminal = termios.tcgetattr(0) if self.options.shell and os.isatty(0) else None
+        old_handlers = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        try:
+            with cache.using_root() as root:
+                return self._run(work, root)
+        finally:
+            if self.process and self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+            if terminal:
+                termios.tcsetattr(0, termios.TCSADRAIN, terminal)
+            for number, handler in old_handlers.items():
+                signal.signal(number, handler)
+            shutil.rmtree(work, ignore_errors=True)
+
+    @staticmethod
+    def _stop(number: int, _frame: object) -> None:
+        sys.exit(128 + number)
+
+    def _run(self, work: Path, root: Path) -> int:
+        share = self.options.share or work / "share"
+        share.mkdir(parents=True, exist_ok=True)
+        hosts, guests = zip(*(socket.socketpair() for _ in range(4)))
+        arguments = self._arguments(work, root, [end.fileno() for end in guests])
+        log = open(work / "qemu.log", "wb")
+        self.process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private",
+             "bash", "-euc", ENTER, "vm", root, work, share, cache.TOP, *arguments],
+            stdin=None if self.options.shell else subprocess.DEVNULL,
+            stdout=None if self.options.shell else log,
+            stderr=log,
+            pass_fds=[end.fileno() for end in guests],
+            start_new_session=not self.options.shell,
+        )
+        for end in guests:
+            end.close()
+        output = self._serve(hosts, share)
+        timed_out = self._wait()
+        output.join(timeout=10)
+        return self._verdict(work, timed_out)
+
+    def _serve(self, ends: tuple[socket.socket, ...], share: Path) -> threading.Thread:
+        """Start what answers QEMU and the guest; gives the thread which passes on the command's output."""
+        monitor, port, exit_port, out = ends
+        qmp = Qmp(monitor, share / "qmp-events.log")
+        threading.Thread(target=qmp.negotiate, daemon=True).start()
+        threading.Thread(target=serve_guest, args=(qmp, port), daemon=True).start()
+        threading.Thread(target=self._read_status, args=(exit_port,), daemon=True).start()
+        output = threading.Thread(target=_copy_output, args=(out,), daemon=True)
+        output.start()
+        return output
+
+    def _read_status(self, exit_port: socket.socket) -> None:
+        with exit_port.makefile("r") as lines:
+            for line in lines:
+                self.status = int(line)
+                break
+        self.status_known.set()
+
+    def _wait(self) -> bool:
+        """Wait for the end of QEMU. True: it had to be ended, because the time was up."""
+        assert self.process
+        try:
+            known = self.status_known.wait(self.options.timeout)
+            self.process.wait(POWER_OFF_SECONDS if known else 0)
+            return False
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            return True
+
+    def _verdict(self, work: Path, timed_out: bool) -> int:
+        log = (work / "console").read_text(errors="replace") if (work / "console").exists() else ""
+        if self.options.console:
+            self.options.console.write_text(log)
+        found = splats(log) if self.options.check_splats else []
+        if self.status is None or timed_out or found:
+            sys.stderr.write("--- console ---\n" + log[-8000:] + (work / "qemu.log").read_text(errors="replace")[-2000:])
+        if self.status is None:
+            why = f"no end after {self.options.timeout} s" if timed_out else "the VM ended before its command did"
+        elif timed_out:
+            why = f"the command ended with {self.status}, but the machine did not turn off in {POWER_OFF_SECONDS} s"
+        elif found:
+            why = f"the command ended with {self.status}, but the kernel said: {found[0].strip()}"
+        else:
+            return self.status
+        print(f"vm: {why}", file=sys.stderr)
+        if self.status is None:
+            return TIMED_OUT if timed_out else VM_FAILED
+        return self.status or (VM_FAILED if timed_out else SPLAT)
+
+    def _arguments(self, work: Path, root: Path, fds: list[int]) -> list[str]:
+        """Write the files of the run into `work` and give QEMU's command line for them."""
+        options = self.options
+        version = options.version or (None if options.kernel else cache.current_kernel())
+        kernel = options.kernel or root / f"usr/lib/modules/{version}/vmlinuz.unsigned"
+        if not kernel.exists():
+            sys.exit(f"vm: no kernel {kernel}")
+        shutil.copy(kernel, work / "kernel")
+        archive = initramfs.base(cache.cache_dir(), root, version)
+        (work / "initrd").write_bytes(initramfs.with_files(archive, self._guest_files()))
+        nvme = devices(self.hardware, "/vm")
+        for disk in nvme.disks:
+            with open(work / disk, "wb") as image:
+                image.truncate(DISK_BYTES)
+        append = f"console=ttyS0 panic=-1 oops=panic quiet loglevel=5 mitigations=off {self.hardware.append} {options.append}"
+        arguments = [
+            "-M", "q35", "-accel", "tcg" + (",thread=single" if options.icount else ""), "-cpu", "max",
+            "-smp", str(1 if options.icount else options.smp), "-m", options.memory,
+            "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+            "-kernel", "/vm/kernel", "-initrd", "/vm/initrd", "-append", append.strip(),
+            "-serial", "file:/vm/console",
+            "-device", "virtio-rng-pci",
+            *_nine_p("root", "/mnt", ",readonly=on"), *_nine_p("share", "/share"), *_nine_p("src", "/src", ",readonly=on"),
+            *_ports(fds, options.shell), *nvme.arguments,
+        ]
+        for pattern in options.trace:
+            arguments += ["-trace", pattern, "-D", "/share/trace.log"]
+        if options.icount:
+            arguments += ["-icount", "shift=0,sleep=off"]
+        for extra in (*self.hardware.qemu, *options.qemu):
+            arguments += shlex.split(extra)
+        return arguments
+
+    def _guest_files(self) -> dict[str, str]:
+        options = self.options
+        size = os.get_terminal_size() if options.shell and os.isatty(1) else os.terminal_size((120, 40))
+        term = os.environ.get("TERM", "linux") if options.shell else "dumb"
+        return {
+            "start": (cache.TOP / "scripts/guest/start").read_text(),
+            "command": options.command,
+            "mode": "shell" if options.shell else "batch",
+            "terminal": f"{size.lines} {size.columns}\n",
+            "environment": "".join(f"export {name}={shlex.quote(value)}\n" for name, value in {
+                "TERM": term, "NVME_RS_CONFIG": options.config, "NVME_RS_DEBUG": "1" if options.debug else "",
+                "NVME_RS_MODULE": options.module or "", "SCALE": os.environ.get("SCALE", ""),
+            }.items()),
+        }
+
+
+def _nine_p(tag: str, path: str, more: str = "") -> list[str]:
+    return ["-fsdev", f"local,id={tag},path={path},security_model=none,multidevs=remap{more}",
+            "-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"]
+
+
+def _ports(fds: list[int], shell: bool) -> list[str]:
+    """QMP, the guest's way to it, the exit status, and the command's output: a port, or hvc0 for a shell."""
+    monitor, port, exit_port, out = fds
+    return [
+        "-chardev", f"socket,id=monitor,fd={monitor}", "-object", "monitor-qmp,id=qmp,chardev=monitor",
+        "-device", "virtio-serial-pci",
+        *(["-chardev", "stdio,id=out,signal=off", "-device", "virtconsole,chardev=out"] if shell else
+          ["-chardev", f"socket,id=out,fd={out}", "-device", "virtserialport,chardev=out,name=nvme_rs.out"]),
+        "-chardev", f"socket,id=qmp,fd={port}", "-device", "virtserialport,chardev=qmp,name=nvme_rs.qmp",
+        "-chardev", f"socket,id=exit,fd={exit_port}", "-device", "virtserialport,chardev=exit,name=nvme_rs.exit",
+    ]
+
+
+def _copy_output(out: socket.socket) -> None:
+    """What the command prints, as it prints it."""
+    try:
+        while data := out.recv(65536):
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+    except OSError:
+        pass
