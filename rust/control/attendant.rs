@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! What events make the driver do: their log pages are read, which re-arms
+//! their classes; the list of namespaces is brought up to date; udev is told.
+
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{Arc, Mutex},
+    time::Delta,
+};
+
+use crate::{
+    engine::{
+        capture::{CapturePlan, Pending},
+        event_log::Cursor,
+        record::Record,
+        snapshot::{Snapshot, SnapshotStore},
+    },
+    glue::work::{Next, Task, WorkItem},
+    pcie::enable,
+    spec::{command::SubmissionEntry, event::AsynchronousEvent, log_page::LogPageId},
+};
+
+use super::{admin::Duty, binding::Resetter, controller::Controller};
+
+/// Most log pages that are kept.
+const SNAPSHOTS_MAX: usize = 256;
+
+/// How many records are looked at together.
+const BATCH: usize = 8;
+
+type Storage = KVec<Option<Snapshot<KVVec<u8>>>>;
+
+struct Kept {
+    store: SnapshotStore<Storage>,
+    failures: u64,
+}
+
+/// Numbers for people who look at the captured log pages from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub(crate) used_bytes: usize,
+    pub(crate) failures: u64,
+}
+
+/// The task that follows the events of a controller, one at a time.
+#[pin_data]
+pub(crate) struct Attendant {
+    controller: Arc<Controller>,
+    resetter: Arc<WorkItem<Resetter>>,
+    #[pin]
+    kept: Mutex<Kept>,
+    #[pin]
+    announced: Mutex<Cursor>,
+}
+
+impl Attendant {
+    /// # Errors
+    ///
+    /// ENOMEM.
+    pub(crate) fn new(
+        controller: Arc<Controller>,
+        resetter: Arc<WorkItem<Resetter>>,
+    ) -> Result<impl PinInit<Self, Error>> {
+        let mut storage = Storage::with_capacity(SNAPSHOTS_MAX, GFP_KERNEL)?;
+        for _ in 0..SNAPSHOTS_MAX {
+            storage.push(None, GFP_KERNEL)?;
+        }
+        let limit_bytes = controller.settings().event_snapshot_bytes as usize;
+        let kept = Kept {
+            store: SnapshotStore::new(storage, limit_bytes),
+            failures: 0,
+        };
+        let cursor = controller.stream().open();
+        Ok(try_pin_init!(Self {
+            controller,
+            resetter,
+            kept <- new_mutex!(kept, "nvme_rs::Attendant::kept"),
+            announced <- new_mutex!(cursor, "nvme_rs::Attendant::announced"),
+        }? Error))
+    }
+
+    /// Calls `each` for every kept log page, oldest first.
+    pub(crate) fn for_each(&self, each: impl FnMut(&Snapshot<KVVec<u8>>)) {
+        self.kept.lock().store.iter().for_each(each);
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        let kept = self.kept.lock();
+        Totals {
+            used_bytes: kept.store.used_bytes(),
+            failures: kept.failures,
+        }
+    }
+
+    /// Sends the uevents that the in-tree driver sends for these events.
+    fn announce(&self) {
+        let mut records = [Record::default(); BATCH];
+        loop {
+            let mut cursor = self.announced.lock();
+            let batch = self.controller.stream().read(*cursor, &mut records);
+            *cursor = batch.after(batch.count);
+            drop(cursor);
+            if batch.count == 0 {
+                return;
+            }
+            for record in records.iter().take(batch.count) {
+                let announced = record
+                    .controller_event()
+                    .filter(|event| event.is_announced());
+                if let Some(AsynchronousEvent(dword)) = announced {
+                    self.controller.announce(fmt!("NVME_AEN={:#08x}", dword));
+                }
+            }
+        }
+    }
+
+    fn attend(&self, pending: Pending) {
+        if pending.page == LogPageId::FIRMWARE_SLOT {
+            self.await_firmware();
+        }
+        if let Err(error) = self.capture(pending) {
+            dev_warn!(
+                self.controller.device(),
+                "log page {:#04x} could not be read: {:?}\n",
+                pending.page.0,
+                error
+            );
+            let mut kept = self.kept.lock();
+            kept.failures = kept.failures.saturating_add(1);
+            drop(kept);
+            if error == ETIMEDOUT {
+                self.resetter.queue();
+            }
+        }
+        if pending.page == LogPageId::CHANGED_NAMESPACE_LIST {
+            self.controller
+                .namespaces()
+                .rescan(self.controller.device(), self.controller.inquiry());
+        }
+    }
+
+    /// Leaves the controller alone while it activates firmware. One that takes
+    /// longer than it may is reset.
+    fn await_firmware(&self) {
+        let limit = match self.controller.identity().lock().as_ref() {
+            Some(identify) if identify.mtfa.get() != 0 => {
+                Delta::from_millis(i64::from(identify.mtfa.get()) * 100)
+            }
+            _ => super::admin::TIMEOUT,
+        };
+        if let Err(reason) = enable::await_processing(self.controller.registers(), limit) {
+            dev_err!(
+                self.controller.device(),
+                "firmware activation did not end: {:?}\n",
+                reason
+            );
+            self.resetter.queue();
+        }
+    }
+
+    /// Reads a log page to its end and keeps it.
+    fn capture(&self, pending: Pending) -> Result {
+        let limit_bytes = self.controller.settings().event_snapshot_bytes;
+        let mut plan = match self.controller.identity().lock().as_ref() {
+            Some(identify) => CapturePlan::new(pending, identify, limit_bytes),
+            None => return Err(ENODEV),
+        };
+        let mut data = KVVec::new();
+        while let Some(read) = plan.next_read() {
+            let start = data.len();
+            data.resize(start + read.length_bytes as usize, 0, GFP_KERNEL)?;
+            let chunk = data.get_mut(start..).ok_or(EINVAL)?;
+            self.controller.inquiry().ask(
+                |address| SubmissionEntry::get_log_page(read, address),
+                |page| page.copy_to(chunk),
+            )?;
+            let keep = plan.advance(data.get(start..).ok_or(EINVAL)?).len();
+            data.truncate(start + keep);
+        }
+        if !plan.is_complete() {
+            dev_warn!(
+                self.controller.device(),
+                "log page {:#04x} is longer than event_snapshot_bytes, left latched\n",
+                pending.page.0
+            );
+        }
+        let snapshot = Snapshot {
+            page: pending.page,
+            first: pending.first,
+            last: pending.last,
+            length_bytes: data.len(),
+            data,
+        };
+        let rejected = self.kept.lock().store.keep(snapshot);
+        // Memory is given back outside the lock.
+        drop(rejected);
+        Ok(())
+    }
+}
+
+impl Task for Attendant {
+    fn run(&self) -> Next {
+        self.announce();
+        loop {
+            match self.controller.admin().next_duty() {
+                Duty::Nothing => return Next::Done,
+                Duty::Later(delay) => return Next::Again(delay),
+                Duty::Capture(pending) => self.attend(pending),
+            }
+        }
+    }
+}

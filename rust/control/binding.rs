@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! A controller tied to its device: interrupt, tasks, and the PCI function.
+
+use kernel::{
+    device::Core,
+    irq::IrqReturn,
+    pci,
+    prelude::*,
+    sync::Arc,
+    time::Delta, //
+};
+
+use crate::glue::{
+    interrupt::{Handler, Interrupt, Vectors},
+    pci::Enabled,
+    work::{Next, Queue, Task, WorkItem},
+};
+
+use super::{
+    admin::{AdminQueue, Found},
+    attendant::Attendant,
+    controller::{Controller, Settings},
+    stream::EventStream,
+};
+
+/// How often a controller is looked after. One register is read.
+const WATCH_INTERVAL: Delta = Delta::from_secs(1);
+
+/// A controller, and what keeps it going.
+///
+/// Dropping it stops the controller, then gives everything back in the order of
+/// the fields: the tasks, the interrupt handler with its references to them,
+/// queues and registers, and last the PCI function.
+#[pin_data(PinnedDrop)]
+pub(crate) struct Binding {
+    watchman: Arc<WorkItem<Watchman>>,
+    resetter: Arc<WorkItem<Resetter>>,
+    attendant: Arc<WorkItem<Attendant>>,
+    _interrupt: Interrupt<AdminInterrupt>,
+    controller: Arc<Controller>,
+    _enabled: Enabled,
+}
+
+/// The task that resets a controller nobody waits for.
+pub(crate) struct Resetter(Arc<Controller>);
+
+impl Task for Resetter {
+    fn run(&self) -> Next {
+        // What failed is in the stream and in the log.
+        let _ = self.0.reset();
+        Next::Done
+    }
+}
+
+/// The task that looks after a controller nobody may be talking to.
+struct Watchman {
+    controller: Arc<Controller>,
+    resetter: Arc<WorkItem<Resetter>>,
+}
+
+impl Task for Watchman {
+    fn run(&self) -> Next {
+        if self.controller.look_after() {
+            self.resetter.queue();
+        }
+        Next::Again(WATCH_INTERVAL)
+    }
+}
+
+/// The handler of the admin queue's interrupt.
+struct AdminInterrupt {
+    admin: Arc<AdminQueue>,
+    attendant: Arc<WorkItem<Attendant>>,
+    resetter: Arc<WorkItem<Resetter>>,
+}
+
+impl Handler for AdminInterrupt {
+    fn handle(&self) -> IrqReturn {
+        match self.admin.process_completions() {
+            Found::Nothing => return IrqReturn::None,
+            Found::Completions => {}
+            Found::Events => self.attendant.queue(),
+            Found::Fault => {
+                self.attendant.queue();
+                self.resetter.queue();
+            }
+        }
+        IrqReturn::Handled
+    }
+}
+
+impl Binding {
+    /// Takes over a controller, whatever state it is in. One that does not
+    /// start is kept as well: a reset may revive it.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM, those of the PCI core.
+    pub(crate) fn new(
+        device: &pci::Device<Core<'_>>,
+        stream: Arc<EventStream>,
+        work: &Arc<Queue>,
+        settings: Settings,
+    ) -> Result<impl PinInit<Self, Error>> {
+        let enabled = Enabled::new(device)?;
+        let controller = Controller::new(device, stream, settings)?;
+        let resetter = Arc::pin_init(
+            WorkItem::new(work.clone(), Ok::<_, Error>(Resetter(controller.clone()))),
+            GFP_KERNEL,
+        )?;
+        let attendant = Arc::pin_init(
+            WorkItem::new(
+                work.clone(),
+                Attendant::new(controller.clone(), resetter.clone())?,
+            ),
+            GFP_KERNEL,
+        )?;
+        let watchman = Watchman {
+            controller: controller.clone(),
+            resetter: resetter.clone(),
+        };
+        let watchman = Arc::pin_init(
+            WorkItem::new(work.clone(), Ok::<_, Error>(watchman)),
+            GFP_KERNEL,
+        )?;
+        let handler = AdminInterrupt {
+            admin: controller.admin().clone(),
+            attendant: attendant.clone(),
+            resetter: resetter.clone(),
+        };
+        let vectors = Vectors::allocate(device, 1)?;
+        let handler = Arc::new(handler, GFP_KERNEL)?;
+        let interrupt = Interrupt::request(&vectors, 0, c"nvme_rs", handler)?;
+        Ok(try_pin_init!(Self {
+            watchman,
+            resetter,
+            attendant,
+            _interrupt: interrupt,
+            controller,
+            _enabled: enabled,
+        }? Error))
+    }
+
+    /// Starts the controller and looks after it from now on.
+    pub(crate) fn start(&self) {
+        self.controller.start();
+        self.watchman.queue();
+    }
+
+    pub(crate) fn controller(&self) -> &Arc<Controller> {
+        &self.controller
+    }
+
+    pub(crate) fn attendant(&self) -> &Arc<WorkItem<Attendant>> {
+        &self.attendant
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Binding {
+    fn drop(self: Pin<&mut Self>) {
+        self.controller.delete();
+        self.watchman.disable();
+        self.resetter.disable();
+        self.attendant.disable();
+        self.controller.stop();
+    }
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The event stream of one controller: its records and who waits for them.
+//!
+//! A stream outlives its controller for as long as a file is open on it, and
+//! holds nothing of the device.
+
+use kernel::{
+    new_poll_condvar, new_spinlock_irq,
+    prelude::*,
+    sync::{poll::PollCondVar, Arc, SpinLockIrq},
+};
+
+use crate::{
+    engine::{
+        event_log::{BadPosition, Batch, Cursor, EventLog, Origin},
+        record::{Lifecycle, Record, Sequence},
+    },
+    glue::{
+        bell::{Bell, Listener},
+        fasync::AsyncFiles,
+        random::random_u64,
+    },
+};
+
+/// Tells the stream of one binding of a controller from all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StreamId(pub(crate) u64);
+
+/// Why there is no record for a reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoRecord {
+    /// A signal arrived first.
+    Interrupted,
+    /// There will be none any more.
+    Ended,
+}
+
+/// What a stream can tell a reader without waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Glance {
+    /// There is a record at the cursor.
+    pub(crate) has_record: bool,
+    /// No record will be added.
+    pub(crate) ended: bool,
+}
+
+/// Numbers for people who look at a stream from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub(crate) oldest: Sequence,
+    pub(crate) next: Sequence,
+    pub(crate) overwritten: u64,
+}
+
+struct Log {
+    events: EventLog<KVVec<Record>>,
+    ended: bool,
+}
+
+/// Those who wait for a record.
+#[pin_data]
+struct Waiters {
+    #[pin]
+    changed: PollCondVar,
+    #[pin]
+    async_files: AsyncFiles,
+}
+
+impl Listener for Waiters {
+    fn heard(&self) {
+        self.changed.notify_all();
+        self.async_files.signal_readable();
+    }
+}
+
+/// The event records of one controller.
+#[pin_data]
+pub(crate) struct EventStream {
+    id: StreamId,
+    #[pin]
+    log: SpinLockIrq<Log>,
+    #[pin]
+    bell: Bell<Waiters>,
+}
+
+impl EventStream {
+    /// A stream that keeps the newest `entries` records.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL if `entries` is no power of two, ENOMEM.
+    pub(crate) fn new(entries: usize) -> Result<Arc<Self>> {
+        let mut storage = KVVec::with_capacity(entries, GFP_KERNEL)?;
+        storage.resize(entries, Record::default(), GFP_KERNEL)?;
+        let events = EventLog::new(storage).map_err(|_| EINVAL)?;
+        Arc::pin_init(
+            try_pin_init!(Self {
+                id: StreamId(random_u64()),
+                log <- new_spinlock_irq!(
+                    Log { events, ended: false },
+                    "nvme_rs::EventStream::log"
+                ),
+                bell <- Bell::new(pin_init!(Waiters {
+                    changed <- new_poll_condvar!("nvme_rs::EventStream::changed"),
+                    async_files <- AsyncFiles::new(),
+                })),
+            }? Error),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Adds a record. Any context; the cost does not depend on the readers.
+    pub(crate) fn post(&self, record: Record) -> Sequence {
+        let number = self.log.lock().events.post(record);
+        self.bell.ring();
+        number
+    }
+
+    /// Adds the last record: the driver lets go of the controller.
+    pub(crate) fn end(&self) {
+        let mut log = self.log.lock();
+        log.events.post(Record::lifecycle(Lifecycle::Removed));
+        log.ended = true;
+        drop(log);
+        self.bell.ring();
+    }
+
+    pub(crate) fn id(&self) -> StreamId {
+        self.id
+    }
+
+    /// A cursor after the newest record.
+    pub(crate) fn open(&self) -> Cursor {
+        self.log.lock().events.end()
+    }
+
+    /// A cursor at record `number`.
+    pub(crate) fn at(&self, number: Sequence) -> Result<Cursor, BadPosition> {
+        self.log.lock().events.at(number)
+    }
+
+    /// Where a reader at `cursor` stands after a seek.
+    pub(crate) fn seek(
+        &self,
+        cursor: Cursor,
+        origin: Origin,
+        offset_bytes: i64,
+    ) -> Result<Cursor, BadPosition> {
+        self.log.lock().events.seek(cursor, origin, offset_bytes)
+    }
+
+    /// Copies what comes next for `cursor` to the front of `out`.
+    pub(crate) fn read(&self, cursor: Cursor, out: &mut [Record]) -> Batch {
+        self.log.lock().events.read(cursor, out)
+    }
+
+    pub(crate) fn glance(&self, cursor: Cursor) -> Glance {
+        let log = self.log.lock();
+        Glance {
+            has_record: log.events.has_record(cursor),
+            ended: log.ended,
+        }
+    }
+
+    /// Sleeps until there is a record at what `cursor` says, whenever something
+    /// changed. It may take a spinlock.
+    pub(crate) fn wait(&self, cursor: impl Fn() -> Cursor) -> Result<(), NoRecord> {
+        let mut log = self.log.lock();
+        loop {
+            if log.events.has_record(cursor()) {
+                return Ok(());
+            }
+            if log.ended {
+                return Err(NoRecord::Ended);
+            }
+            if self.changed().wait_interruptible(&mut log) {
+                return Err(NoRecord::Interrupted);
+            }
+        }
+    }
+
+    /// What is notified when [`Self::glance`] may have changed.
+    pub(crate) fn changed(&self) -> &PollCondVar {
+        &self.bell.listener().changed
+    }
+
+    /// The files that get a signal when there is a record.
+    pub(crate) fn async_files(&self) -> &AsyncFiles {
+        &self.bell.listener().async_files
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        let log = self.log.lock();
+        Totals {
+            oldest: log.events.oldest(),
+            next: log.events.next(),
+            overwritten: log.events.overwritten(),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! What the calling task may do.
+
+use super::bindings;
+
+/// Whether the calling task has CAP_SYS_ADMIN.
+pub(crate) fn is_system_administrator() -> bool {
+    // SAFETY: No preconditions; called by a task.
+    unsafe { bindings::capable(bindings::CAP_SYS_ADMIN as kernel::ffi::c_int) }
+}

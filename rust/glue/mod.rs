@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The unsafe floor: what the `kernel` crate of Linux 7.3 lacks, as safe types.
+//!
+//! Charter: `unsafe` is allowed here and nowhere above. Each file wraps one
+//! facility of the kernel and says what its types guarantee; no NVMe policy.
+//! A wrapper goes away when the `kernel` crate grows the abstraction named in
+//! its first lines.
+//!
+//! C (`helpers.c`) is for static inline functions only.
+
+mod bindings;
+
+pub(crate) mod bell;
+pub(crate) mod capability;
+pub(crate) mod chardev;
+pub(crate) mod class;
+pub(crate) mod completion;
+pub(crate) mod dma;
+pub(crate) mod fasync;
+pub(crate) mod file_operations;
+pub(crate) mod gate;
+pub(crate) mod interrupt;
+pub(crate) mod module;
+pub(crate) mod pci;
+pub(crate) mod random;
+pub(crate) mod uapi;
+pub(crate) mod work;

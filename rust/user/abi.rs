@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Proof that `engine::record` is what `include/uapi/linux/nvme_event.h` says.
+
+use core::mem::size_of;
+
+use crate::{
+    engine::{
+        record::{dw3, Lifecycle, Source, RECORD_BYTES},
+        storm::EventClass,
+    },
+    glue::uapi,
+    spec::{completion::Status, register::ControllerStatus},
+};
+
+const _: () = {
+    const fn is(event: Lifecycle, code: u32) {
+        assert!(event.code() as u32 == code);
+    }
+
+    assert!(size_of::<uapi::nvme_event>() == RECORD_BYTES);
+    assert!(uapi::NVME_EVENT_DW3_STATUS_SHIFT == dw3::STATUS_SHIFT);
+    assert!(uapi::NVME_EVENT_DW3_HANDLED == dw3::HANDLED);
+    assert!(uapi::NVME_EVENT_DW3_PAYLOAD == dw3::PAYLOAD);
+    assert!(uapi::NVME_EVENT_DW3_SOURCE_SHIFT == dw3::SOURCE_SHIFT);
+    assert!(uapi::NVME_EVENT_DW3_LOST_MASK == dw3::LOST_MASK);
+
+    assert!(uapi::nvme_event_source_NVME_EVENT_SOURCE_CONTROLLER == Source::Controller as u32);
+    assert!(uapi::nvme_event_source_NVME_EVENT_SOURCE_LIFECYCLE == Source::Lifecycle as u32);
+
+    let class = EventClass(0);
+    let status = Status(0);
+    let csts = ControllerStatus(0);
+    let timed_out = Lifecycle::CommandTimedOut {
+        queue: 0,
+        opcode: 0,
+    };
+    is(
+        Lifecycle::ResetStarted,
+        uapi::nvme_event_lifecycle_NVME_EVENT_RESET_STARTED,
+    );
+    is(
+        Lifecycle::ResetSucceeded,
+        uapi::nvme_event_lifecycle_NVME_EVENT_RESET_SUCCEEDED,
+    );
+    is(
+        Lifecycle::ResetFailed,
+        uapi::nvme_event_lifecycle_NVME_EVENT_RESET_FAILED,
+    );
+    is(
+        timed_out,
+        uapi::nvme_event_lifecycle_NVME_EVENT_COMMAND_TIMED_OUT,
+    );
+    is(
+        Lifecycle::AerStopped { status },
+        uapi::nvme_event_lifecycle_NVME_EVENT_AER_STOPPED,
+    );
+    is(
+        Lifecycle::AerResumed,
+        uapi::nvme_event_lifecycle_NVME_EVENT_AER_RESUMED,
+    );
+    is(
+        Lifecycle::ClassMasked { class },
+        uapi::nvme_event_lifecycle_NVME_EVENT_CLASS_MASKED,
+    );
+    is(
+        Lifecycle::ClassUnmasked { class },
+        uapi::nvme_event_lifecycle_NVME_EVENT_CLASS_UNMASKED,
+    );
+    is(
+        Lifecycle::FatalStatus { status: csts },
+        uapi::nvme_event_lifecycle_NVME_EVENT_FATAL_STATUS,
+    );
+    is(
+        Lifecycle::Removed,
+        uapi::nvme_event_lifecycle_NVME_EVENT_REMOVED,
+    );
+};
