@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "event.h"
+#include "qmp.h"
+#include "util.h"
+
+/*
+ * Between two events of a class. The driver takes more than 16 in a second for
+ * a storm.
+ */
+#define PACE_MS 65
+
+/* How many the controller has, in the machines where tests take them away. */
+#define NAMESPACES 2
+
+int event_warn(const struct controller *controller, unsigned int warning)
+{
+	return qmp("qom-set", "'path': '/machine/peripheral/nvme%u', "
+		   "'property': 'smart_critical_warning', 'value': %u",
+		   controller->index, warning);
+}
+
+int event_clear(const struct controller *controller)
+{
+	return event_warn(controller, 0);
+}
+
+static int wait_for_capture(const struct controller *controller, unsigned long long posted)
+{
+	if (wait_until(controller_captured(controller) > posted))
+		return 0;
+	complain("%s: no log page of event %llu was read in %d ms", controller->node, posted + 1,
+		 LIMIT_MS);
+	return -ETIMEDOUT;
+}
+
+int event_raise(const struct controller *controller, unsigned int warning)
+{
+	static long long last_ms;
+	unsigned long long posted;
+	int error;
+
+	while (now_ms() < last_ms + PACE_MS)
+		usleep(1000);
+	last_ms = now_ms();
+	error = controller_value(controller, "posted", &posted);
+	error = error ?: event_clear(controller);
+	error = error ?: event_warn(controller, warning);
+	return error ?: wait_for_capture(controller, posted);
+}
+
+int event_raise_many(const struct controller *controller, unsigned int count)
+{
+	int error = 0;
+
+	while (!error && count--)
+		error = event_raise(controller, WARNING_RELIABILITY);
+	return error;
+}
+
+int namespace_remove(const struct controller *controller, unsigned int nsid)
+{
+	unsigned long long posted;
+	int error;
+
+	error = controller_value(controller, "posted", &posted);
+	error = error ?: qmp("device_del", "'id': 'ns%u'", nsid);
+	return error ?: wait_for_capture(controller, posted);
+}
+
+static int namespace_plug(unsigned int nsid)
+{
+	char reply[4096] = "";
+
+	/* QEMU keeps the disk of a device for a while after that is gone. */
+	if (wait_until(qmp_ask(reply, sizeof(reply), "device_add",
+			       "'driver': 'nvme-ns', 'id': 'ns%u', 'bus': 'nvme0', "
+			       "'drive': 'disk-ns%u', 'nsid': %u", nsid, nsid, nsid) == 0))
+		return 0;
+	complain("namespace %u cannot be given back: %s", nsid, reply);
+	return -EREMOTEIO;
+}
+
+int namespace_add(const struct controller *controller, unsigned int nsid)
+{
+	unsigned long long posted;
+	int error;
+
+	error = controller_value(controller, "posted", &posted);
+	error = error ?: namespace_plug(nsid);
+	return error ?: wait_for_capture(controller, posted);
+}
+
+int namespaces_restore(void)
+{
+	char there[4096], name[16];
+	unsigned int nsid;
+	int error;
+
+	error = qmp_ask(there, sizeof(there), "qom-list", "'path': '/machine/peripheral'");
+	for (nsid = 1; nsid <= NAMESPACES && !error; nsid++) {
+		snprintf(name, sizeof(name), "\"ns%u\"", nsid);
+		if (!strstr(there, name))
+			error = namespace_plug(nsid);
+	}
+	return error;
+}
+
+int event_read(int fd, struct nvme_event *event)
+{
+	struct pollfd readable = { .fd = fd, .events = POLLIN };
+	ssize_t length;
+
+	memset(event, 0, sizeof(*event));
+	if (poll(&readable, 1, LIMIT_MS) == 0) {
+		complain("no event in %d ms", LIMIT_MS);
+		return -ETIMEDOUT;
+	}
+	length = read(fd, event, sizeof(*event));
+	if (length < 0)
+		return -errno;
+	return length == sizeof(*event) ? 0 : -EMSGSIZE;
+}
+
+bool event_quiet(int fd)
+{
+	struct pollfd readable = { .fd = fd, .events = POLLIN };
+
+	return poll(&readable, 1, QUIET_MS) == 0;
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "util.h"
+
+long long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+void complain(const char *format, ...)
+{
+	char text[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	fprintf(stderr, "# %s\n", text);
+}
+
+bool path_exists(const char *path)
+{
+	return access(path, F_OK) == 0;
+}
+
+int read_file(const char *path, char *text, size_t size)
+{
+	size_t length = 0;
+	ssize_t part;
+	int error = 0;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	do {
+		part = read(fd, text + length, size - 1 - length);
+		if (part > 0)
+			length += part;
+	} while (part > 0 && length < size - 1);
+	if (part < 0)
+		error = -errno;
+	close(fd);
+	text[length] = '\0';
+	return error;
+}
+
+int write_file(const char *path, const char *text)
+{
+	int error = 0;
+	int fd;
+
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, strlen(text)) < 0)
+		error = -errno;
+	close(fd);
+	return error;
+}
+
+void *bad_address(void)
+{
+	return mmap(NULL, sysconf(_SC_PAGESIZE), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+int run(const char *command, char *output, size_t size)
+{
+	size_t length;
+	int status;
+	FILE *pipe;
+
+	pipe = popen(command, "re");
+	if (!pipe)
+		return -errno;
+	length = fread(output, 1, size - 1, pipe);
+	output[length] = '\0';
+	status = pclose(pipe);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -EINTR;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Small things every test needs. Functions here and in the other helpers
+ * return 0 or a negative errno, and say on stderr what went wrong where a
+ * number would not be enough.
+ */
+#ifndef UTIL_H
+#define UTIL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <unistd.h>
+
+/*
+ * How long to wait for what should happen at once. Long, because an emulated
+ * machine on a busy host may stand still for a second.
+ */
+#define LIMIT_MS 5000
+
+/* How long to watch that nothing happens. */
+#define QUIET_MS 150
+
+#define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Waits until @condition holds; whether it did within the limit. */
+#define wait_until(condition) ({						\
+	long long deadline_ = now_ms() + LIMIT_MS;				\
+	bool met_;								\
+										\
+	while (!(met_ = (condition)) && now_ms() < deadline_)			\
+		usleep(2000);							\
+	met_;									\
+})
+
+long long now_ms(void);
+
+/* Tells the reader of the test's output; a line of its own, no newline needed. */
+void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+bool path_exists(const char *path);
+
+/* Reads a file of /proc, /sys or debugfs as a string. */
+int read_file(const char *path, char *text, size_t size);
+
+/* Writes to a file of /sys; the errno is the kernel's answer. */
+int write_file(const char *path, const char *text);
+
+/* An address to which nothing can be written. */
+void *bad_address(void);
+
+/* Runs a command, and waits for it; its exit status. */
+int run(const char *command, char *output, size_t size);
+
+#endif /* UTIL_H */
