@@ -82,18 +82,24 @@ TEST_F(storm, an_error_now_and_then_is_only_reported)
 
 TEST_F(storm, is_masked_announced_and_ended)
 {
-	struct nvme_event event;
+	struct nvme_event event = {};
 	bool reliability = false;
 	unsigned long long masked;
+	int i, errors = 0;
 	long long masked_ms;
-	int i;
 
-	knock(self->doorbell, 300);
-	for (i = 0; i < 17; i++) {
-		ASSERT_EQ(0, event_read(self->fd, &event));
-		ASSERT_EQ(EVENT_INVALID_DOORBELL, event.dw0);
+	/*
+	 * No further than to the mask: QEMU keeps what it cannot report, and
+	 * drops other events when it has kept enough.
+	 */
+	for (i = 0; i < 200 && event.dw0 != EVENT_CLASS_MASKED; i++) {
+		*self->doorbell = 1;
+		usleep(3000);
+		while (event.dw0 != EVENT_CLASS_MASKED &&
+		       read(self->fd, &event, sizeof(event)) > 0)
+			errors += event.dw0 == EVENT_INVALID_DOORBELL;
 	}
-	ASSERT_EQ(0, event_read(self->fd, &event));
+	EXPECT_EQ(17, errors);
 	EXPECT_EQ(EVENT_CLASS_MASKED, event.dw0);
 	EXPECT_EQ(CLASS_ERROR, event.dw1);
 	EXPECT_EQ(DW3_LIFECYCLE, event.dw3);
