@@ -59,15 +59,12 @@ impl<N: Send + Sync + 'static> Attribute<N> {
 
     #[expect(clippy::disallowed_methods, reason = "`as_char_ptr` is not const")]
     const fn empty(name: &'static CStr, mode: bindings::umode_t) -> Self {
+        // What else is in it depends on the kernel's configuration.
+        let mut raw: bindings::device_attribute = pin_init::zeroed();
+        raw.attr.name = name.as_ptr().cast();
+        raw.attr.mode = mode;
         Self {
-            raw: bindings::device_attribute {
-                attr: bindings::attribute {
-                    name: name.as_ptr().cast(),
-                    mode,
-                },
-                __bindgen_anon_1: bindings::device_attribute__bindgen_ty_1 { show: None },
-                __bindgen_anon_2: bindings::device_attribute__bindgen_ty_2 { store: None },
-            },
+            raw,
             show: None,
             store: None,
         }
