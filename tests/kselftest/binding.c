@@ -58,6 +58,20 @@ FIXTURE_TEARDOWN(binding)
 	EXPECT_EQ(0, event_clear(&self->controller));
 }
 
+/* Has another driver take the controller, as an administrator would. */
+static int hand_over(struct controller *controller, const char *driver)
+{
+	char path[96];
+	int error;
+
+	error = set_override(controller->address, driver);
+	snprintf(path, sizeof(path), PCI "devices/%s/driver/unbind", controller->address);
+	error = error ?: write_file(path, controller->address);
+	error = error ?: write_file(PCI "drivers_probe", controller->address);
+	controller_refresh(controller);
+	return error;
+}
+
 /* Whether the node of the bound controller works. */
 static int try_node(struct controller *controller)
 {
@@ -162,6 +176,43 @@ TEST_F(binding, in_tree_driver_keeps_its_controller)
 	ASSERT_EQ(0, controller_bind(&self->controller));
 	EXPECT_STREQ("nvme100", self->controller.node);
 	EXPECT_EQ(0, try_node(&self->controller));
+
+	/* Gets it back, and hands it over once more, by its name alone. */
+	ASSERT_EQ(0, hand_over(&self->controller, "nvme"));
+	EXPECT_TRUE(wait_until(path_exists("/sys/class/nvme/nvme0")));
+	EXPECT_FALSE(path_exists("/dev/nvme100"));
+	ASSERT_EQ(0, hand_over(&self->controller, MODULE));
+	EXPECT_EQ(0, try_node(&self->controller));
+}
+
+/*
+ * Whoever comes second finds the class names taken, and the kernel says so with
+ * a call trace. That is the price of the names that clients look for.
+ */
+TEST_F(binding, in_tree_core_loaded_later_is_refused)
+{
+	char output[512];
+	int fd;
+
+	ASSERT_EQ(0, module_load(""));
+	controller_refresh(&self->controller);
+	ASSERT_STREQ("nvme0", self->controller.node);
+	fd = controller_open(&self->controller, O_RDONLY);
+	ASSERT_LE(0, fd);
+
+	/* Expected here, so not on the console, where the runner takes it for a defect. */
+	ASSERT_EQ(0, run("dmesg --console-level emerg", output, sizeof(output)));
+	EXPECT_NE(0, run("modprobe nvme-core 2>&1", output, sizeof(output)));
+	EXPECT_NE(NULL, strstr(output, "Device or resource busy")) {
+		TH_LOG("%s", output);
+	}
+	EXPECT_FALSE(path_exists("/sys/module/nvme_core"));
+	EXPECT_EQ(0, run("dmesg | grep -q \"duplicate filename '/class/nvme'\"", output,
+			 sizeof(output)));
+	EXPECT_EQ(0, run("dmesg --clear; dmesg --console-level warn", output, sizeof(output)));
+
+	EXPECT_EQ(0, try_node(&self->controller));
+	close(fd);
 }
 
 /* A package that loads itself could take the disk a machine boots from. */
