@@ -116,7 +116,7 @@ fn bind(shared: &Shared, device: &pci::Device<Core<'_>>) -> Result<Bound> {
     binding.controller().announce_by(announcer);
 
     let name = CString::try_from_fmt(fmt!("nvme{}", node.instance()))?;
-    let inspection = Inspection::new(&shared.debug, &name, &binding)?;
+    let inspection = Inspection::new(&shared.debug, &name, handle.clone())?;
     drop(binding);
     Ok(Bound {
         _inspection: inspection,
@@ -125,6 +125,14 @@ fn bind(shared: &Shared, device: &pci::Device<Core<'_>>) -> Result<Bound> {
     })
 }
 
+/// 16 MiB of records.
+const EVENT_RING_ENTRIES_MAX: u32 = 1 << 20;
+
+const EVENT_SNAPSHOT_BYTES_MAX: u32 = 256 << 20;
+
+/// In seconds.
+const EVENT_STORM_PAUSE_MAX: u32 = 3600;
+
 /// The module parameters, checked.
 ///
 /// # Errors
@@ -132,30 +140,53 @@ fn bind(shared: &Shared, device: &pci::Device<Core<'_>>) -> Result<Bound> {
 /// EINVAL if one is out of bounds.
 fn settings() -> Result<Settings> {
     let event_ring_entries = module_parameters::event_ring_entries.value();
+    let event_snapshot_bytes = module_parameters::event_snapshot_bytes.value();
+    let event_storm_limit = module_parameters::event_storm_limit.value();
+    let event_storm_pause = module_parameters::event_storm_pause.value();
     let aers = module_parameters::aers.value();
-    if !event_ring_entries.is_power_of_two() || event_ring_entries > EVENT_RING_ENTRIES_MAX {
-        pr_err!(
-            "event_ring_entries must be a power of two up to {}\n",
-            EVENT_RING_ENTRIES_MAX
-        );
+
+    if !event_ring_entries.is_power_of_two() {
+        pr_err!("event_ring_entries must be a power of two\n");
         return Err(EINVAL);
     }
-    if aers == 0 || aers > AERS_MAX {
-        pr_err!("aers must be 1 to {}\n", AERS_MAX);
-        return Err(EINVAL);
-    }
+    check(
+        "event_ring_entries",
+        event_ring_entries,
+        1,
+        EVENT_RING_ENTRIES_MAX,
+    )?;
+    check(
+        "event_snapshot_bytes",
+        event_snapshot_bytes,
+        0,
+        EVENT_SNAPSHOT_BYTES_MAX,
+    )?;
+    check("event_storm_limit", event_storm_limit, 1, u32::MAX)?;
+    check(
+        "event_storm_pause",
+        event_storm_pause,
+        1,
+        EVENT_STORM_PAUSE_MAX,
+    )?;
+    check("aers", aers.into(), 1, AERS_MAX.into())?;
     Ok(Settings {
         event_ring_entries: event_ring_entries as usize,
-        event_snapshot_bytes: module_parameters::event_snapshot_bytes.value(),
+        event_snapshot_bytes,
         aers,
         storm: StormLimits {
-            events_per_second: module_parameters::event_storm_limit.value().max(1),
-            pause_min_ns: 1_000_000_000,
-            pause_max_ns: u64::from(module_parameters::event_storm_pause.value().max(1))
-                * 1_000_000_000,
+            events_per_second: event_storm_limit,
+            pause_min_ns: NS_PER_S,
+            pause_max_ns: u64::from(event_storm_pause) * NS_PER_S,
         },
     })
 }
 
-/// 16 MiB of records.
-const EVENT_RING_ENTRIES_MAX: u32 = 1 << 20;
+const NS_PER_S: u64 = 1_000_000_000;
+
+fn check(name: &str, value: u32, min: u32, max: u32) -> Result {
+    if (min..=max).contains(&value) {
+        return Ok(());
+    }
+    pr_err!("{} must be {} to {}\n", name, min, max);
+    Err(EINVAL)
+}

@@ -16,20 +16,7 @@
 //! - [`binding`]: all of it, tied to the device;
 //! - [`handle`]: what a file or a device node has of it.
 //!
-//! Locks, in the order in which they may be taken:
-//!
-//! 1. `controller::Controller::power`, a mutex, over starting and stopping;
-//! 2. `inquiry::Inquiry::buffer` and `io_queue::IoQueue::pair`, mutexes, over a
-//!    command and its data;
-//! 3. `admin::AdminQueue::state`, a spinlock with interrupts off, the admin
-//!    queue and what is outstanding;
-//! 4. `stream::EventStream::log`, a spinlock with interrupts off, the records;
-//! 5. `user::turn::Turn::state`, a spinlock with interrupts off, a cursor.
-//!
-//! Nothing is taken under the mutexes `attendant::Attendant::kept`,
-//! `attendant::Attendant::announced`, `controller::Controller::identity` and
-//! `namespaces::Namespaces::active`, nor under the spinlock
-//! `controller::Controller::state`.
+//! The order of locks is numbered in `Documentation/design.rst`.
 
 pub(crate) mod admin;
 pub(crate) mod attendant;

@@ -10,11 +10,7 @@ use kernel::{
     sync::Arc,
 };
 
-use crate::{
-    control::{attendant::Attendant, binding::Binding, controller::Controller},
-    engine::record::Sequence,
-    glue::work::WorkItem,
-};
+use crate::{control::handle::Handle, engine::record::Sequence};
 
 /// The event types by their numbers.
 const EVENT_TYPES: [&str; 8] = [
@@ -32,7 +28,7 @@ const EVENT_TYPES: [&str; 8] = [
 #[pin_data]
 pub(crate) struct Inspection {
     #[pin]
-    events: File<Subject>,
+    events: File<Arc<Handle>>,
     dir: Dir,
 }
 
@@ -43,61 +39,61 @@ impl Inspection {
     /// # Errors
     ///
     /// ENOMEM.
-    pub(crate) fn new(parent: &Dir, name: &CStr, binding: &Binding) -> Result<Pin<KBox<Self>>> {
-        let subject = Subject {
-            controller: binding.controller().clone(),
-            attendant: binding.attendant().clone(),
-        };
+    pub(crate) fn new(parent: &Dir, name: &CStr, handle: Arc<Handle>) -> Result<Pin<KBox<Self>>> {
         KBox::pin_init(
             try_pin_init!(Self {
                 dir: parent.subdir(name),
-                events <- dir.read_callback_file(c"events", subject, &Subject::show),
+                events <- dir.read_callback_file(c"events", handle, &show),
             }? Error),
             GFP_KERNEL,
         )
     }
 }
 
-/// What the file shows.
-struct Subject {
-    controller: Arc<Controller>,
-    attendant: Arc<WorkItem<Attendant>>,
-}
-
-impl Subject {
-    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let admin = self.controller.admin();
-        let stream = self.controller.stream().totals();
-        let counts = admin.counts();
-        let kept = self.attendant.context().totals();
-        writeln!(f, "posted: {}", stream.next.since(Sequence::FIRST))?;
-        writeln!(f, "oldest: {}", stream.oldest.0)?;
-        writeln!(f, "overwritten: {}", stream.overwritten)?;
-        writeln!(f, "aers_outstanding: {}", admin.aers_outstanding())?;
-        writeln!(f, "classes_masked: {}", admin.classes_masked())?;
-        writeln!(f, "unknown_completions: {}", counts.unknown_completions)?;
-        for (name, count) in EVENT_TYPES.into_iter().zip(counts.events) {
-            writeln!(f, "{}_events: {}", name, count)?;
-        }
-        writeln!(f, "captures_dropped: {}", admin.captures_dropped())?;
-        writeln!(f, "captures_failed: {}", kept.failures)?;
-        writeln!(f, "snapshot_bytes: {}", kept.used_bytes)?;
-
-        // A formatter is not to be called under a lock that the event path
-        // waits for; neither of these is.
-        let mut result = Ok(());
-        self.attendant.context().for_each(|snapshot| {
-            result = result.and_then(|()| {
-                writeln!(
-                    f,
-                    "snapshot: page {:#04x} events {}..={} {} bytes",
-                    snapshot.page.0, snapshot.first.0, snapshot.last.0, snapshot.length_bytes
-                )
-            });
-        });
-        self.controller.namespaces().for_each(|nsid| {
-            result = result.and_then(|()| writeln!(f, "namespace: {}", nsid.0));
-        });
-        result
+/// Empty once the driver has let go of the controller.
+fn show(handle: &Arc<Handle>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let Some(binding) = handle.visit() else {
+        return Ok(());
+    };
+    let controller = binding.controller();
+    let attendant = binding.attendant().context();
+    let stream = handle.stream().totals();
+    let counts = controller.admin().counts();
+    let kept = attendant.totals();
+    writeln!(f, "posted: {}", stream.next.since(Sequence::FIRST))?;
+    writeln!(f, "oldest: {}", stream.oldest.0)?;
+    writeln!(f, "overwritten: {}", stream.overwritten)?;
+    writeln!(
+        f,
+        "aers_outstanding: {}",
+        controller.admin().aers_outstanding()
+    )?;
+    writeln!(f, "classes_masked: {}", controller.admin().classes_masked())?;
+    writeln!(f, "unknown_completions: {}", counts.unknown_completions)?;
+    for (name, count) in EVENT_TYPES.into_iter().zip(counts.events) {
+        writeln!(f, "{}_events: {}", name, count)?;
     }
+    writeln!(
+        f,
+        "captures_dropped: {}",
+        controller.admin().captures_dropped()
+    )?;
+    writeln!(f, "captures_failed: {}", kept.failures)?;
+    writeln!(f, "snapshot_bytes: {}", kept.used_bytes)?;
+
+    // The event path waits for neither of the locks that these hold.
+    let mut result = Ok(());
+    attendant.for_each(|snapshot| {
+        result = result.and_then(|()| {
+            writeln!(
+                f,
+                "snapshot: page {:#04x} events {}..={} {} bytes",
+                snapshot.page.0, snapshot.first.0, snapshot.last.0, snapshot.length_bytes
+            )
+        });
+    });
+    controller.namespaces().for_each(|nsid| {
+        result = result.and_then(|()| writeln!(f, "namespace: {}", nsid.0));
+    });
+    result
 }

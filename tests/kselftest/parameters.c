@@ -27,6 +27,10 @@ FIXTURE_VARIANT_ADD(bad, aers_17) { .parameters = "aers=17" };
 FIXTURE_VARIANT_ADD(bad, aers_65535) { .parameters = "aers=65535" };
 /* 65537 is 1 in 16 bits. */
 FIXTURE_VARIANT_ADD(bad, aers_beyond_16_bits) { .parameters = "aers=65537" };
+FIXTURE_VARIANT_ADD(bad, too_many_snapshots) { .parameters = "event_snapshot_bytes=268435457" };
+FIXTURE_VARIANT_ADD(bad, storm_of_nothing) { .parameters = "event_storm_limit=0" };
+FIXTURE_VARIANT_ADD(bad, no_pause) { .parameters = "event_storm_pause=0" };
+FIXTURE_VARIANT_ADD(bad, pause_of_a_day) { .parameters = "event_storm_pause=86400" };
 FIXTURE_VARIANT_ADD(bad, second_of_two) { .parameters = "aers=4 event_ring_entries=5" };
 
 FIXTURE_SETUP(bad)
@@ -69,7 +73,7 @@ FIXTURE_VARIANT_ADD(good, one_aer) { .parameters = "aers=1" };
 FIXTURE_VARIANT_ADD(good, sixteen_aers) { .parameters = "aers=16" };
 /* The log page is then not kept, but it is read all the same. */
 FIXTURE_VARIANT_ADD(good, small_snapshots) { .parameters = "event_snapshot_bytes=4096" };
-FIXTURE_VARIANT_ADD(good, several) { .parameters = "aers=2 event_ring_entries=64 first_instance=3" };
+FIXTURE_VARIANT_ADD(good, several) { .parameters = "aers=2 event_ring_entries=8 first_instance=3" };
 
 FIXTURE_SETUP(good)
 {

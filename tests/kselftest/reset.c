@@ -3,6 +3,7 @@
 #include "kselftest_harness.h"
 
 #include <linux/nvme_ioctl.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -142,6 +143,39 @@ TEST_F(reset, a_reader_that_waits_gets_the_marker)
 	ASSERT_EQ(0, call_finish(&call));
 	EXPECT_EQ(sizeof(event), call.result);
 	EXPECT_EQ(EVENT_RESET_STARTED, event.dw0);
+}
+
+/* A monitor may come at any time, and must not be sent away then. */
+TEST_F_TIMEOUT(reset, opening_and_polling_work_while_it_is_reset, 60)
+{
+	unsigned int opens = 0, i;
+	int status;
+	pid_t child;
+
+	child = fork();
+	ASSERT_LE(0, child);
+	if (child == 0) {
+		for (i = 0; i < 30; i++)
+			if (ioctl(self->fd, NVME_IOCTL_RESET))
+				_exit(errno);
+		_exit(0);
+	}
+	while (waitpid(child, &status, WNOHANG) == 0) {
+		struct pollfd file = { .events = POLLIN };
+		struct nvme_event event;
+
+		file.fd = controller_open(&self->controller, O_RDONLY | O_NONBLOCK);
+		ASSERT_LE(0, file.fd);
+		EXPECT_LE(0, poll(&file, 1, 0));
+		EXPECT_EQ(0, file.revents & (POLLHUP | POLLERR));
+		if (lseek(file.fd, 0, SEEK_SET) > 0 && opens++)
+			EXPECT_NE(0, read(file.fd, &event, sizeof(event)));
+		close(file.fd);
+	}
+	ASSERT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(0, WEXITSTATUS(status));
+	EXPECT_LT(0, opens);
+	EXPECT_TRUE(is_in_state(self->state, "live"));
 }
 
 /*
