@@ -253,13 +253,12 @@ impl AdminQueue {
         )
         .map_err(|_| AdminError::Busy)?;
         let id = self.submit(entry, waiter.clone())?;
-        if waiter.done.wait(TIMEOUT) == Waited::TimedOut {
-            self.give_up(id, entry.opcode);
-        }
+        let timed_out =
+            waiter.done.wait(TIMEOUT) == Waited::TimedOut && self.give_up(id, entry.opcode);
         match waiter.answer.as_ref() {
             Some(answer) if answer.status().is_success() => Ok(*answer),
             Some(answer) => Err(AdminError::Failed(answer.status())),
-            None if self.state.lock().access == Access::Open => Err(AdminError::TimedOut),
+            None if timed_out => Err(AdminError::TimedOut),
             None => Err(AdminError::Closed),
         }
     }
@@ -362,11 +361,14 @@ impl AdminQueue {
         Ok(id)
     }
 
-    /// The waiter of a command waits no longer.
-    fn give_up(&self, id: CommandId, opcode: u8) {
-        let abandoned = self.state.lock().commands.replace(id, Owner::Nobody);
-        // Otherwise the answer came at the last moment.
-        if abandoned.is_ok() {
+    /// The waiter of a command waits no longer. Returns false if it need not
+    /// have: the answer came, or the queue was closed, at the last moment.
+    fn give_up(&self, id: CommandId, opcode: u8) -> bool {
+        let mut state = self.state.lock();
+        let abandoned = state.commands.replace(id, Owner::Nobody);
+        let waited_for = matches!(abandoned, Ok(Owner::Waiter(_)));
+        drop(state);
+        if waited_for {
             dev_err!(self.device, "admin command {:#04x} timed out\n", opcode);
             self.stream
                 .post(Record::lifecycle(Lifecycle::CommandTimedOut {
@@ -374,6 +376,7 @@ impl AdminQueue {
                     opcode,
                 }));
         }
+        waited_for
     }
 
     /// Submits as many Asynchronous Event Requests as are missing.

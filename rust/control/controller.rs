@@ -30,7 +30,10 @@ use crate::{
 };
 
 use super::{
-    admin::AdminQueue, inquiry::Inquiry, io_queue::IoQueue, namespaces::Namespaces,
+    admin::{AdminError, AdminQueue},
+    inquiry::Inquiry,
+    io_queue::IoQueue,
+    namespaces::Namespaces,
     stream::EventStream,
 };
 
@@ -308,11 +311,10 @@ impl Controller {
         power.shutdown_limit = shutdown_limit(&identify);
         self.admin
             .want_aers(identify.aer_limit().min(self.settings.aers));
-        self.enable_events(&identify);
-        // A controller without I/O queues still takes admin commands.
-        if let Err(error) = self.io_queue.create(&self.admin) {
-            dev_warn!(self.device, "no I/O queue: {:?}\n", error);
-        }
+        // One that enables no event class still reports what cannot be switched
+        // off, and one without I/O queues takes admin commands.
+        self.tolerate("no event classes enabled", self.enable_events(&identify))?;
+        self.tolerate("no I/O queue", self.io_queue.create(&self.admin))?;
         self.namespaces.rescan(&self.device, &self.inquiry);
         dev_info!(
             self.device,
@@ -344,17 +346,28 @@ impl Controller {
         .is_some()
     }
 
-    /// Enables every event class the controller has. One that refuses still
-    /// reports what cannot be switched off.
-    fn enable_events(&self, identify: &IdentifyController) {
+    /// Lets a controller refuse something, but not keep quiet.
+    fn tolerate(&self, consequence: &str, outcome: Result<(), AdminError>) -> Result {
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(AdminError::Failed(status)) => {
+                dev_warn!(self.device, "{}, status {:#x}\n", consequence, status.0);
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Enables every event class the controller has.
+    fn enable_events(&self, identify: &IdentifyController) -> Result<(), AdminError> {
         let advertised =
             identify.advertised_events(self.registers.capabilities().persistent_memory_region());
         let value = EventConfiguration::all_advertised(advertised);
-        let entry =
-            SubmissionEntry::set_features(FeatureId::AsynchronousEventConfiguration, value.0);
-        if let Err(error) = self.admin.execute(entry) {
-            dev_warn!(self.device, "event classes not enabled: {:?}\n", error);
-        }
+        self.admin.execute(SubmissionEntry::set_features(
+            FeatureId::AsynchronousEventConfiguration,
+            value.0,
+        ))?;
+        Ok(())
     }
 
     fn step(&self, step: Step) -> Option<State> {

@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-use super::admin::AdminQueue;
+use super::admin::{AdminError, AdminQueue};
 
 /// The shortest queue there is: every controller takes it.
 const ENTRIES: u16 = 2;
@@ -54,7 +54,7 @@ impl IoQueue {
     /// # Errors
     ///
     /// Those of [`AdminQueue::execute`].
-    pub(crate) fn create(&self, admin: &AdminQueue) -> Result {
+    pub(crate) fn create(&self, admin: &AdminQueue) -> Result<(), AdminError> {
         let mut pair = self.pair.lock();
         pair.reset();
         // One of each, 0-based. The answer says how many there can be; there
