@@ -48,6 +48,7 @@ build_debug_kernel() {
 }
 
 # Kconfig drops in silence what it does not know or what lacks a dependency.
+# shellcheck disable=SC2178,SC2128 # an array of that name belongs to another file
 check_debug_config() {
 	local line missing=0
 	while read -r line; do

@@ -45,6 +45,7 @@ class Test:
     parameters: list[str]
     seconds: int = TEST_SECONDS
     load: bool = True
+    scan: bool = False  # on the debug kernel: look for lost memory afterwards
     output: list[str] = field(default_factory=list)
     dmesg: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
@@ -115,7 +116,7 @@ def never_run(tests: list[Test]) -> list[str]:
 
 def _command(tests: list[Test], mark: str) -> str:
     return "\n".join(
-        shlex.join([
+        ("NVME_RS_LEAKS=after " if test.scan else "") + shlex.join([
             "run-test", mark, str(number), str(test.seconds), "load" if test.load else "noload", " ".join(test.parameters),
             test.program, *test.arguments,
         ])
@@ -158,6 +159,8 @@ def run_machine(machine: str, tests: list[Test], done: Callable[[Test], None], d
     mark = f"@@{secrets.token_hex(8)}"
     for test in runnable:
         test.seconds *= slower
+    for test in runnable[-1:]:
+        test.scan = True
     seconds = slower * BOOT_SECONDS + sum(test.seconds + slower * UNLOAD_SECONDS for test in runnable)
     command = [
         str(TOP / "scripts/vm"), "--config", machine, "--timeout", str(seconds),

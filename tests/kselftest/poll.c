@@ -106,25 +106,30 @@ TEST_F(poll, edge_triggered_epoll_reports_each_event_once)
 	close(epoll);
 }
 
-/* Ways to wait for a file. */
+/*
+ * Ways to wait for a file. They look once more when their time is up, so that
+ * must not be before the test has given up on them.
+ */
+#define GIVE_UP_MS (2 * LIMIT_MS)
+
 static long wait_by_poll(void *fd)
 {
 	struct pollfd pollfd = { .fd = *(int *)fd, .events = POLLIN };
 
-	return poll(&pollfd, 1, LIMIT_MS);
+	return poll(&pollfd, 1, GIVE_UP_MS);
 }
 
 static long wait_by_ppoll(void *fd)
 {
 	struct pollfd pollfd = { .fd = *(int *)fd, .events = POLLIN };
-	struct timespec limit = { .tv_sec = LIMIT_MS / 1000 };
+	struct timespec limit = { .tv_sec = GIVE_UP_MS / 1000 };
 
 	return ppoll(&pollfd, 1, &limit, NULL);
 }
 
 static long wait_by_select(void *fd)
 {
-	struct timespec limit = { .tv_sec = LIMIT_MS / 1000 };
+	struct timespec limit = { .tv_sec = GIVE_UP_MS / 1000 };
 	int number = *(int *)fd;
 	fd_set readable;
 
@@ -140,7 +145,7 @@ static long wait_by_epoll(void *fd)
 	long count;
 
 	epoll_ctl(epoll, EPOLL_CTL_ADD, *(int *)fd, &report);
-	count = epoll_wait(epoll, &report, 1, LIMIT_MS);
+	count = epoll_wait(epoll, &report, 1, GIVE_UP_MS);
 	close(epoll);
 	return count;
 }

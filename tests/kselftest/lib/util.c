@@ -1,14 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include "util.h"
+
+/* A child that hangs would keep the module in use after its parent was killed. */
+static void end_with_parent(void)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+static void __attribute__((constructor)) let_children_end(void)
+{
+	pthread_atfork(NULL, NULL, end_with_parent);
+}
 
 long long now_ms(void)
 {
