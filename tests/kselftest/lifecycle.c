@@ -12,6 +12,7 @@
 #include "lib/call.h"
 #include "lib/event.h"
 #include "lib/module.h"
+#include "lib/trace.h"
 #include "lib/util.h"
 
 #define CYCLES	50
@@ -170,6 +171,18 @@ TEST_F_TIMEOUT(lifecycle, binds_again_and_again, 300)
 	ASSERT_EQ(0, event_read(fd, &event));
 	EXPECT_EQ(EVENT_RELIABILITY, event.dw0);
 	close(fd);
+}
+
+/* So that the drive loses nothing when power goes next. */
+TEST_F(lifecycle, unbinding_shuts_the_controller_down)
+{
+	struct trace trace;
+
+	ASSERT_EQ(0, trace_enable("pci_nvme_mmio_shutdown_set"));
+	ASSERT_EQ(0, trace_start(&trace));
+	ASSERT_EQ(0, controller_unbind(&self->controller));
+	EXPECT_EQ(1, trace_count(&trace, "*pci_nvme_mmio_shutdown_set*"));
+	ASSERT_EQ(0, controller_bind(&self->controller));
 }
 
 TEST_F(lifecycle, open_file_outlives_its_controller)
