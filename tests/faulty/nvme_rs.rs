@@ -56,7 +56,6 @@ fn leak<T>(object: Pin<KBox<T>>) -> &'static T {
     KBox::leak(unsafe { Pin::into_inner_unchecked(object) })
 }
 
-/// Several objects, since kmemleak takes a pointer to one for a use of it, even on a stack nobody uses any more.
 fn leaked_memory() -> Result {
     for value in 1..=8 {
         forget(KBox::new([value; 32], GFP_KERNEL)?);
