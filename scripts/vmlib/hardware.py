@@ -36,8 +36,27 @@ class Hardware:
 
 TWO_NAMESPACES = ("", "")
 
+FORMATS = (
+    "logical_block_size=4096,physical_block_size=4096",
+    "ms=8",
+    "ms=8,mset=1",
+    "ms=8,pi=1",
+    "ms=8,mset=1,pi=1",
+    "logical_block_size=4096,physical_block_size=4096,ms=64,mset=1",
+    "ms=16,pi=1",
+)
+ZONED = "zoned=on,zoned.zone_size=4M,zoned.zone_capacity=3M"
+UUID, NGUID = "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "0c4f9a3e-7b61-4d52-8f10-2233445566aa"
+EUI64 = "0x0025388b01c20aff"
+IDENTIFIED = (
+    f"uuid={UUID},nguid={NGUID},eui64={EUI64}",
+    f"nguid={NGUID},logical_block_size=4096,physical_block_size=4096,ms=8",
+    f"eui64={EUI64}",
+)
+
 CONFIGS: dict[str, Hardware] = {
     "default": Hardware("one controller, two namespaces", (Controller(namespaces=TWO_NAMESPACES),)),
+    "single": Hardware("one controller, one namespace", (Controller(),)),
     "aerl": Hardware(
         "three controllers which take 1, 4 and 8 event requests",
         tuple(Controller(options=f"aerl={aerl}") for aerl in (0, 3, 7)),
@@ -50,6 +69,31 @@ CONFIGS: dict[str, Hardware] = {
         qemu=("-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"),
     ),
     "doorbells": Hardware("a controller whose registers programs can reach", (Controller(),), append="iomem=relaxed"),
+    "smp1": Hardware("one processor", (Controller(namespaces=TWO_NAMESPACES),), smp=1),
+    "smp4": Hardware("four processors", (Controller(namespaces=TWO_NAMESPACES),), smp=4),
+    "onequeue": Hardware("a single pair of I/O queues", (Controller("max_ioqpairs=1", TWO_NAMESPACES),)),
+    "mdts1": Hardware("transfers of 8 KiB at most", (Controller("mdts=1", TWO_NAMESPACES),)),
+    "mdts9": Hardware("transfers of 2 MiB, the most QEMU takes", (Controller("mdts=9", TWO_NAMESPACES),)),
+    "iommu": Hardware(
+        "an IOMMU which forgets what is unmapped at once",
+        (Controller(namespaces=TWO_NAMESPACES),),
+        append="intel_iommu=on iommu.strict=1",
+        qemu=("-device intel-iommu,intremap=off",),
+    ),
+    "formats": Hardware("namespaces of all kinds of formats", (Controller(namespaces=FORMATS),)),
+    "zoned": Hardware("a zoned namespace", (Controller(namespaces=(ZONED,)),)),
+    "throttled": Hardware(
+        "a second namespace whose disk can be slowed down by QMP: object throttle-group slow",
+        (Controller(namespaces=("", "drive=slow-disk")),),
+        qemu=(
+            "-object throttle-group,id=slow",
+            "-blockdev driver=throttle,node-name=slow-disk,throttle-group=slow,file=spare0,discard=unmap",
+        ),
+    ),
+    "subsystem": Hardware(
+        "two controllers of one subsystem, namespaces with and without identifiers",
+        (Controller(namespaces=IDENTIFIED), Controller("subsys=subsys0,serial=NVMERS0", ())),
+    ),
     "none": Hardware("no controller", ()),
 }
 

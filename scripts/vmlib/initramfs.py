@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The first user space of a VM: gets to the chroot over 9p, then leaves. Made here, so that the host needs no cpio."""
 
+import fcntl
 import hashlib
 import lzma
 import subprocess
@@ -108,7 +109,7 @@ def _base(busybox: Path, modules: list[Path]) -> bytes:
     return archive.finish()
 
 
-def base(cache: Path, root: Path, version: str | None) -> Path:
+def base(cache: Path, root: Path, version: str | None) -> bytes:
     """The part which depends on the kernel alone, from the cache. Without a version: for a kernel with 9p built in."""
     busybox = root / "usr/bin/busybox"
     stamp = root / f".nvme_rs/unpacked-{version}"
@@ -116,20 +117,23 @@ def base(cache: Path, root: Path, version: str | None) -> Path:
         stamp = root / ".nvme_rs/packages"
     key = hashlib.sha256(Path(__file__).read_bytes() + stamp.read_bytes()).hexdigest()[:16]
     made = cache / "initramfs" / f"{version or 'builtin'}-{key}"
-    if not made.exists():
-        made.parent.mkdir(exist_ok=True)
-        for old in made.parent.glob(f"{version or 'builtin'}-*"):
-            old.unlink(missing_ok=True)
-        new = made.with_suffix(".new")
-        new.write_bytes(_base(busybox.resolve(), _module_files(root, version) if version else []))
-        new.rename(made)
-    return made
+    made.parent.mkdir(exist_ok=True)
+    # VMs which start together would each make it, and take it away from the others.
+    with open(made.parent / "lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            for old in made.parent.glob(f"{version or 'builtin'}-*"):
+                old.unlink(missing_ok=True)
+            new = made.with_suffix(".new")
+            new.write_bytes(_base(busybox.resolve(), _module_files(root, version) if version else []))
+            new.rename(made)
+        return made.read_bytes()
 
 
-def with_files(base_archive: Path, files: dict[str, str]) -> bytes:
+def with_files(base_archive: bytes, files: dict[str, str]) -> bytes:
     """The initramfs of one run: the kernel unpacks archives one after the other."""
     archive = Archive()
     archive.directory("vm")
     for name, content in files.items():
         archive.file(f"vm/{name}", content.encode())
-    return base_archive.read_bytes() + archive.finish()
+    return base_archive + archive.finish()

@@ -14,6 +14,7 @@ import re
 import secrets
 import shlex
 import subprocess
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Iterator
@@ -50,6 +51,7 @@ class Test:
     dmesg: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     status: int | None = None
+    took: float = 0  # seconds, what is around it included
     report: tap.Report = field(default_factory=tap.Report)
 
     @property
@@ -115,7 +117,8 @@ def never_run(tests: list[Test]) -> list[str]:
 
 
 def _command(tests: list[Test], mark: str) -> str:
-    return "\n".join(
+    scale = f"export SCALE={int(os.environ.get('SCALE') or 1)}\n"
+    return scale + "\n".join(
         ("NVME_RS_LEAKS=after " if test.scan else "") + shlex.join([
             "run-test", mark, str(number), str(test.seconds), "load" if test.load else "noload", " ".join(test.parameters),
             test.program, *test.arguments,
@@ -127,6 +130,7 @@ def _command(tests: list[Test], mark: str) -> str:
 def _follow(lines: Iterator[str], mark: str, tests: list[Test], done: Callable[[Test], None]) -> None:
     """Sort what the guest prints into the tests; `done` hears of each as it ends."""
     sink: list[str] = []
+    start = time.monotonic()
     for line in lines:
         if not line.startswith(mark):
             sink.append(line.rstrip("\r\n"))
@@ -141,13 +145,23 @@ def _follow(lines: Iterator[str], mark: str, tests: list[Test], done: Callable[[
             test.errors.append(text)
         elif event == "end":
             test.status, sink = int(text), []
+            test.took, start = time.monotonic() - start, time.monotonic()
             done(test)
+
+
+_running: set[subprocess.Popen[str]] = set()
+
+
+def end_machines() -> None:
+    """For who has been told to leave while threads of its are in run_machine()."""
+    for vm in list(_running):
+        vm.terminate()
 
 
 def run_machine(machine: str, tests: list[Test], done: Callable[[Test], None], debug: bool = False,
                 options: tuple[str, ...] = ()) -> str | None:
     """Boot the machine once and run its tests. Gives what was wrong with the VM as such, if anything."""
-    slower = (DEBUG_SLOWER if debug else 1) * int(os.environ.get("SCALE") or 1)
+    slower = DEBUG_SLOWER if debug else 1
     runnable = []
     for test in tests:
         if os.access(DIRECTORY / test.program, os.X_OK):
@@ -168,6 +182,7 @@ def run_machine(machine: str, tests: list[Test], done: Callable[[Test], None], d
         "--", _command(runnable, mark),
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, errors="replace") as vm:
+        _running.add(vm)
         try:
             assert vm.stdout
             _follow(iter(vm.stdout), mark, runnable, done)
@@ -175,6 +190,8 @@ def run_machine(machine: str, tests: list[Test], done: Callable[[Test], None], d
         except BaseException:
             vm.terminate()
             raise
+        finally:
+            _running.remove(vm)
     for test in runnable:
         if test.status is None:
             done(test)
