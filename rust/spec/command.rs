@@ -8,7 +8,10 @@ use core::mem::{offset_of, size_of};
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::{feature::FeatureId, identify::Cns, log_page::LogPageId};
+use super::{
+    feature::FeatureId, identify::Cns, log_page::LogPageId, namespace::CommandSetId,
+    opcode::AdminOpcode,
+};
 
 /// A namespace identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +36,10 @@ pub(crate) struct CommandId(pub(crate) u16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct QueueId(pub(crate) u16);
 
+impl QueueId {
+    pub(crate) const ADMIN: Self = Self(0);
+}
+
 /// Where a queue is and how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct QueueSetup {
@@ -53,17 +60,8 @@ impl QueueSetup {
 /// Queue memory is physically contiguous.
 const PHYSICALLY_CONTIGUOUS: u32 = 1;
 
-/// Admin command opcodes (section 5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum AdminOpcode {
-    CreateIoSubmissionQueue = 0x01,
-    GetLogPage = 0x02,
-    CreateIoCompletionQueue = 0x05,
-    Identify = 0x06,
-    SetFeatures = 0x09,
-    AsynchronousEventRequest = 0x0c,
-}
+/// The completion queue raises interrupts.
+const INTERRUPTS_ENABLED: u32 = 1 << 1;
 
 /// Submission queue entry, common format (section 3.3.3.1). 64 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -102,8 +100,13 @@ const _: () = assert!(offset_of!(SubmissionEntry, cdw10) == 40);
 impl SubmissionEntry {
     /// An entry with nothing but an opcode and a namespace.
     pub(crate) const fn admin(opcode: AdminOpcode, nsid: NamespaceId) -> Self {
+        Self::new(opcode as u8, nsid)
+    }
+
+    /// As [`Self::admin`], of whatever command set.
+    pub(crate) const fn new(opcode: u8, nsid: NamespaceId) -> Self {
         Self {
-            opcode: opcode as u8,
+            opcode,
             flags: 0,
             command_id: U16::ZERO,
             nsid: U32::new(nsid.0),
@@ -143,13 +146,25 @@ impl SubmissionEntry {
         entry
     }
 
-    /// Create I/O Completion Queue (section 5.4), without interrupts.
-    pub(crate) const fn create_io_completion_queue(queue: QueueSetup) -> Self {
+    /// Abort (section 5.1) of a command in a submission queue.
+    pub(crate) const fn abort(queue: QueueId, command: CommandId) -> Self {
+        let mut entry = Self::admin(AdminOpcode::Abort, NamespaceId::NONE);
+        entry.cdw10 = U32::new(((command.0 as u32) << 16) | queue.0 as u32);
+        entry
+    }
+
+    /// Create I/O Completion Queue (section 5.4), which raises interrupt
+    /// `vector`, or none.
+    pub(crate) const fn create_io_completion_queue(queue: QueueSetup, vector: Option<u16>) -> Self {
+        let interrupt = match vector {
+            Some(vector) => ((vector as u32) << 16) | INTERRUPTS_ENABLED,
+            None => 0,
+        };
         let opcode = AdminOpcode::CreateIoCompletionQueue;
         let mut entry = Self::admin(opcode, NamespaceId::NONE);
         entry.prp1 = U64::new(queue.address.0);
         entry.cdw10 = U32::new(queue.dword_10());
-        entry.cdw11 = U32::new(PHYSICALLY_CONTIGUOUS);
+        entry.cdw11 = U32::new(interrupt | PHYSICALLY_CONTIGUOUS);
         entry
     }
 
@@ -165,6 +180,12 @@ impl SubmissionEntry {
         entry.cdw10 = U32::new(queue.dword_10());
         entry.cdw11 = U32::new(((completion_queue.0 as u32) << 16) | PHYSICALLY_CONTIGUOUS);
         entry
+    }
+
+    /// The same Get Log Page, for what is specific to an I/O Command Set.
+    pub(crate) const fn for_command_set(mut self, set: CommandSetId) -> Self {
+        self.cdw14 = U32::new((set.0 as u32) << 24);
+        self
     }
 
     /// Get Log Page (section 5.16): the part of `read.page` that `read` names

@@ -32,6 +32,11 @@ const _: () = assert!(size_of::<CompletionEntry>() == 16);
 const _: () = assert!(offset_of!(CompletionEntry, command_id) == 12);
 
 impl CompletionEntry {
+    /// The result of the command: dwords 0 and 1.
+    pub(crate) fn result(&self) -> u64 {
+        (u64::from(self.dw1.get()) << 32) | u64::from(self.dw0.get())
+    }
+
     pub(crate) fn status(&self) -> Status {
         Status(self.status_and_phase.get() >> 1)
     }
@@ -74,8 +79,17 @@ impl Phase {
 pub(crate) struct Status(pub(crate) u16);
 
 impl Status {
+    /// Path related: Host Path Error, the one the host itself reports.
+    pub(crate) const HOST_PATH_ERROR: Self = Self(0x370);
     /// Command specific: Asynchronous Event Request Limit Exceeded.
     pub(crate) const AER_LIMIT_EXCEEDED: Self = Self(0x105);
+    /// Command specific, like the two below: the firmware was committed, what
+    /// is missing for its activation is a Conventional Reset.
+    pub(crate) const ACTIVATION_NEEDS_CONVENTIONAL_RESET: Self = Self(0x10b);
+    /// An NVM Subsystem Reset is missing.
+    pub(crate) const ACTIVATION_NEEDS_SUBSYSTEM_RESET: Self = Self(0x110);
+    /// A Controller Level Reset is missing.
+    pub(crate) const ACTIVATION_NEEDS_CONTROLLER_RESET: Self = Self(0x111);
 
     /// Status code type and status code, without the hints for a retry.
     pub(crate) const fn code(self) -> u16 {

@@ -14,8 +14,13 @@ use super::{command::NamespaceId, feature::AdvertisedEvents};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Cns {
+    Namespace = 0x00,
     Controller = 0x01,
     ActiveNamespaceList = 0x02,
+    NamespaceDescriptors = 0x03,
+    CommandSetNamespace = 0x05,
+    CommandSetController = 0x06,
+    CommandSetIndependentNamespace = 0x08,
 }
 
 /// Size of every data structure that Identify returns.
@@ -35,7 +40,14 @@ pub(crate) struct IdentifyController {
     pub(crate) model_number: [u8; 40],
     /// Firmware revision, ASCII, padded with spaces.
     pub(crate) firmware_revision: [u8; 8],
-    reserved_72: [u8; 8],
+    reserved_72: [u8; 4],
+    /// Controller Multi-Path I/O and Namespace Sharing Capabilities.
+    pub(crate) cmic: u8,
+    /// Maximum Data Transfer Size, log2 of units of the smallest memory page;
+    /// 0: no limit.
+    pub(crate) mdts: u8,
+    /// Controller identifier.
+    pub(crate) cntlid: U16,
     /// Version, as in the VS register.
     pub(crate) version: U32,
     /// RTD3 Resume Latency, microseconds.
@@ -44,7 +56,14 @@ pub(crate) struct IdentifyController {
     pub(crate) rtd3_entry_latency_us: U32,
     /// Optional Asynchronous Events Supported.
     pub(crate) oaes: U32,
-    reserved_96: [u8; 162],
+    /// Controller Attributes.
+    pub(crate) ctratt: U32,
+    reserved_100: [u8; 11],
+    /// Controller type: 0 not reported, 1 I/O, 2 discovery, 3 administrative.
+    pub(crate) cntrltype: u8,
+    reserved_112: [u8; 144],
+    /// Optional Admin Command Support.
+    pub(crate) oacs: U16,
     /// Abort Command Limit, 0-based.
     pub(crate) acl: u8,
     /// Asynchronous Event Request Limit, 0-based.
@@ -64,17 +83,26 @@ pub(crate) struct IdentifyController {
     reserved_352: [u8; 164],
     /// Number of Namespaces: the highest namespace identifier.
     pub(crate) nn: U32,
-    reserved_520: [u8; 3576],
+    /// Optional NVM Command Support.
+    pub(crate) oncs: U16,
+    reserved_522: [u8; 246],
+    /// NVM Subsystem NVMe Qualified Name, UTF-8, ends with a zero byte.
+    pub(crate) subnqn: [u8; 256],
+    reserved_1024: [u8; 3072],
 }
 
 const _: () = assert!(size_of::<IdentifyController>() == IDENTIFY_BYTES);
 const _: () = assert!(offset_of!(IdentifyController, version) == 80);
+const _: () = assert!(offset_of!(IdentifyController, cntlid) == 78);
 const _: () = assert!(offset_of!(IdentifyController, oaes) == 92);
+const _: () = assert!(offset_of!(IdentifyController, cntrltype) == 111);
+const _: () = assert!(offset_of!(IdentifyController, oacs) == 256);
 const _: () = assert!(offset_of!(IdentifyController, acl) == 258);
 const _: () = assert!(offset_of!(IdentifyController, elpe) == 262);
 const _: () = assert!(offset_of!(IdentifyController, mtfa) == 270);
 const _: () = assert!(offset_of!(IdentifyController, nanagrpid) == 348);
 const _: () = assert!(offset_of!(IdentifyController, nn) == 516);
+const _: () = assert!(offset_of!(IdentifyController, subnqn) == 768);
 
 impl IdentifyController {
     /// LPA bit 2: Get Log Page takes an offset and a length over 16 bits.
@@ -85,6 +113,26 @@ impl IdentifyController {
     /// LPA bit 3: the controller has telemetry log pages.
     pub(crate) const fn telemetry(&self) -> bool {
         self.lpa & (1 << 3) != 0
+    }
+
+    /// LPA bit 1: the controller has the Commands Supported and Effects log.
+    pub(crate) const fn effects_log(&self) -> bool {
+        self.lpa & (1 << 1) != 0
+    }
+
+    /// Whether the controller is one that has I/O queues: neither a discovery
+    /// nor an administrative controller.
+    pub(crate) const fn has_io_queues(&self) -> bool {
+        !matches!(self.cntrltype, 2 | 3)
+    }
+
+    /// Most bytes of data a command can transfer, given the smallest memory
+    /// page, CAP.MPSMIN; `None`: no limit.
+    pub(crate) const fn data_limit_bytes(&self, page_shift_min: u32) -> Option<u64> {
+        match self.mdts {
+            0 => None,
+            mdts => 1_u64.checked_shl(mdts as u32 + page_shift_min),
+        }
     }
 
     /// How many Asynchronous Event Requests may be outstanding at once.

@@ -14,6 +14,7 @@ impl LogPageId {
     pub(crate) const ERROR_INFORMATION: Self = Self(0x01);
     pub(crate) const FIRMWARE_SLOT: Self = Self(0x03);
     pub(crate) const CHANGED_NAMESPACE_LIST: Self = Self(0x04);
+    pub(crate) const COMMAND_EFFECTS: Self = Self(0x05);
     pub(crate) const TELEMETRY_CONTROLLER_INITIATED: Self = Self(0x08);
     pub(crate) const PREDICTABLE_LATENCY_AGGREGATE: Self = Self(0x0b);
     pub(crate) const ASYMMETRIC_NAMESPACE_ACCESS: Self = Self(0x0c);

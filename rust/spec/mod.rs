@@ -15,8 +15,12 @@
 
 pub(crate) mod command;
 pub(crate) mod completion;
+pub(crate) mod effects;
 pub(crate) mod event;
 pub(crate) mod feature;
+pub(crate) mod identifier;
 pub(crate) mod identify;
 pub(crate) mod log_page;
+pub(crate) mod namespace;
+pub(crate) mod opcode;
 pub(crate) mod register;

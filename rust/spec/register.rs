@@ -13,6 +13,8 @@ pub(crate) mod offset {
     pub(crate) const CC: usize = 0x14;
     /// Controller Status, 32 bits.
     pub(crate) const CSTS: usize = 0x1c;
+    /// NVM Subsystem Reset, 32 bits.
+    pub(crate) const NSSR: usize = 0x20;
     /// Admin Queue Attributes, 32 bits.
     pub(crate) const AQA: usize = 0x24;
     /// Admin Submission Queue Base Address, 64 bits.
@@ -35,6 +37,11 @@ pub(crate) const PAGE_SHIFT: u32 = 12;
 pub(crate) struct Capabilities(pub(crate) u64);
 
 impl Capabilities {
+    /// MQES: the most entries an I/O queue can have.
+    pub(crate) const fn queue_entries_max(self) -> u32 {
+        (self.0 & 0xffff) as u32 + 1
+    }
+
     /// TO: the longest time the controller takes to become ready or to become
     /// disabled, in units of 500 ms.
     pub(crate) const fn timeout_500ms(self) -> u16 {
@@ -44,6 +51,11 @@ impl Capabilities {
     /// DSTRD: the distance between doorbells in bytes.
     pub(crate) const fn doorbell_stride_bytes(self) -> usize {
         4 << ((self.0 >> 32) & 0xf)
+    }
+
+    /// NSSRS: the controller has the NVM Subsystem Reset feature.
+    pub(crate) const fn subsystem_reset(self) -> bool {
+        self.0 & (1 << 36) != 0
     }
 
     /// CSS bit 6: the controller supports one or more I/O Command Sets.
@@ -72,6 +84,9 @@ impl Capabilities {
         self.0 & (1 << 59) != 0
     }
 }
+
+/// Written to NSSR to reset the NVM subsystem: "NVMe".
+pub(crate) const SUBSYSTEM_RESET: u32 = 0x4e56_4d65;
 
 /// Controller Ready Timeouts (section 3.1.3): CRWMT, in units of 500 ms.
 pub(crate) const fn ready_with_media_timeout_500ms(crto: u32) -> u16 {

@@ -7,12 +7,14 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use crate::spec::{
     command::{
-        AdminOpcode, CommandId, DmaAddress, LogPageRead, NamespaceId, QueueId, QueueSetup,
-        RetainEvent, SubmissionEntry,
+        CommandId, DmaAddress, LogPageRead, NamespaceId, QueueId, QueueSetup, RetainEvent,
+        SubmissionEntry,
     },
     feature::FeatureId,
     identify::Cns,
     log_page::LogPageId,
+    namespace::CommandSetId,
+    opcode::AdminOpcode,
 };
 
 const DATA: DmaAddress = DmaAddress(0x0123_4567_89ab_c000);
@@ -73,14 +75,17 @@ fn create_io_queues() {
         entries: 0x0400,
         address: DATA,
     };
-    let entry = SubmissionEntry::create_io_completion_queue(queue);
+    let entry = SubmissionEntry::create_io_completion_queue(queue, Some(0x0506));
     let expected = image(&[
         (0, &[0x05]),
         (24, &DATA_BYTES),
         (40, &[0x02, 0x01, 0xff, 0x03]),
-        (44, &[0x01]),
+        (44, &[0x03, 0x00, 0x06, 0x05]),
     ]);
     assert_eq!(entry.as_bytes(), expected);
+
+    let entry = SubmissionEntry::create_io_completion_queue(queue, None);
+    assert_eq!(entry.cdw11.get(), 1, "no interrupts");
 
     let entry = SubmissionEntry::create_io_submission_queue(queue, QueueId(0x0304));
     let expected = image(&[
@@ -89,6 +94,15 @@ fn create_io_queues() {
         (40, &[0x02, 0x01, 0xff, 0x03]),
         (44, &[0x01, 0x00, 0x04, 0x03]),
     ]);
+    assert_eq!(entry.as_bytes(), expected);
+}
+
+#[test]
+fn abort_names_queue_and_command() {
+    let entry = SubmissionEntry::abort(QueueId::ADMIN, CommandId(1));
+    assert_eq!(entry.cdw10.get(), 0x0001_0000);
+    let entry = SubmissionEntry::abort(QueueId(0x0102), CommandId(0x0304));
+    let expected = image(&[(0, &[0x08]), (40, &[0x02, 0x01, 0x04, 0x03])]);
     assert_eq!(entry.as_bytes(), expected);
 }
 
@@ -156,6 +170,26 @@ fn get_log_page_retains_or_releases_the_event_by_bit_15() {
             ])
         );
     }
+}
+
+#[test]
+fn get_log_page_of_a_command_set() {
+    let read = LogPageRead {
+        page: LogPageId::COMMAND_EFFECTS,
+        nsid: NamespaceId::BROADCAST,
+        offset_bytes: 0,
+        length_bytes: 4096,
+        retain: RetainEvent::Retain,
+    };
+    let entry = SubmissionEntry::get_log_page(read, DATA).for_command_set(CommandSetId::ZONED);
+    let expected = image(&[
+        (0, &[0x02]),
+        (4, &[0xff; 4]),
+        (24, &DATA_BYTES),
+        (40, &[0x05, 0x80, 0xff, 0x03]),
+        (56, &[0, 0, 0, 0x02]),
+    ]);
+    assert_eq!(entry.as_bytes(), expected);
 }
 
 #[test]

@@ -22,11 +22,18 @@ fn fields_are_where_the_specification_puts_them() {
     .unwrap();
     assert_eq!(entry.dw0.get(), 0x0403_0201);
     assert_eq!(entry.dw1.get(), 0x0807_0605);
+    assert_eq!(entry.result(), 0x0807_0605_0403_0201);
     assert_eq!(entry.sq_head.get(), 0x0a09);
     assert_eq!(entry.sq_id.get(), 0x0c0b);
     assert_eq!(entry.command_id(), CommandId(0x0e0d));
     assert_eq!(entry.status_and_phase.get(), 0x420b);
     assert_eq!(entry.status(), Status(0x2105));
+}
+
+#[test]
+fn host_path_error_is_path_related() {
+    assert_eq!((Status::HOST_PATH_ERROR.0 >> 8) & 0x7, 3);
+    assert_eq!(Status::HOST_PATH_ERROR.0 & 0xff, 0x70);
 }
 
 #[test]

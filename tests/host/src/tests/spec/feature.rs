@@ -80,6 +80,29 @@ fn each_optional_notice_is_enabled_by_the_bit_that_announces_it() {
 }
 
 #[test]
+fn a_users_choice_keeps_what_the_driver_acts_on() {
+    // The user's value, OAES, what is set.
+    let table = [
+        (0, 0, 0),
+        (0, u32::MAX, 0x0b00),
+        (0, 0x100, 0x100),
+        (0x1f, 0x8800_f900, 0x91f),
+        // Classes the driver does not act on stay off, reserved bits on.
+        (u32::MAX, 0, u32::MAX),
+        (0x8000_0001, 0x200, 0x8000_0201),
+    ];
+    for (user, oaes, value) in table {
+        let advertised = AdvertisedEvents {
+            oaes,
+            telemetry: true,
+            persistent_memory_region: true,
+        };
+        let merged = EventConfiguration::merged(EventConfiguration(user), advertised);
+        assert_eq!(merged, EventConfiguration(value), "{user:#x} {oaes:#x}");
+    }
+}
+
+#[test]
 fn what_is_advertised_comes_from_identify_and_cap() {
     let controller = identify(|identify| {
         identify.oaes = 0x0000_0100.into();
@@ -111,5 +134,20 @@ proptest! {
         let all = EventConfiguration::all_advertised(all).0;
         prop_assert_eq!(some & !all, 0);
         prop_assert_eq!(some & 0x1f, 0x1f, "critical warnings are always on");
+    }
+
+    #[test]
+    fn merging_takes_nothing_away_and_is_done_once(
+        user: u32,
+        oaes: u32,
+        telemetry: bool,
+        pmr: bool,
+    ) {
+        let advertised = AdvertisedEvents { oaes, telemetry, persistent_memory_region: pmr };
+        let all = EventConfiguration::all_advertised(advertised).0;
+        let merged = EventConfiguration::merged(EventConfiguration(user), advertised);
+        prop_assert_eq!(merged.0 & user, user);
+        prop_assert_eq!(merged.0 & !user & !all, 0, "nothing the controller does not have");
+        prop_assert_eq!(EventConfiguration::merged(merged, advertised), merged);
     }
 }

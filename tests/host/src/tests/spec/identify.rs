@@ -37,6 +37,42 @@ fn fields_are_where_the_specification_puts_them() {
 }
 
 #[test]
+fn log_page_attributes_announce_the_effects_log() {
+    for bit in 0..8 {
+        let controller = identify(|identify| identify.lpa = 1 << bit);
+        assert_eq!(controller.effects_log(), bit == 1, "bit {bit}");
+    }
+}
+
+#[test]
+fn discovery_and_administrative_controllers_have_no_io_queues() {
+    for cntrltype in 0..=u8::MAX {
+        let identify = identify(|identify| identify.cntrltype = cntrltype);
+        let expected = cntrltype != 2 && cntrltype != 3;
+        assert_eq!(identify.has_io_queues(), expected, "type {cntrltype}");
+    }
+}
+
+#[test]
+fn data_is_limited_in_units_of_the_smallest_page() {
+    // MDTS, log2 of the page, bytes.
+    let table = [
+        (0, 12, None),
+        (1, 12, Some(8192)),
+        (7, 12, Some(0x8_0000)),
+        (5, 16, Some(0x20_0000)),
+        (51, 12, Some(1 << 63)),
+        // Beyond what can be counted there is no limit.
+        (52, 12, None),
+        (255, 27, None),
+    ];
+    for (mdts, page_shift, expected) in table {
+        let controller = identify(|identify| identify.mdts = mdts);
+        assert_eq!(controller.data_limit_bytes(page_shift), expected, "{mdts}");
+    }
+}
+
+#[test]
 fn single_bytes_are_where_the_specification_puts_them() {
     let mut page = [0_u8; IDENTIFY_BYTES];
     page[..4].copy_from_slice(&[0x36, 0x1b, 0xf4, 0x1a]);
@@ -61,6 +97,7 @@ fn single_bytes_are_where_the_specification_puts_them() {
 fn data_structures_have_the_numbers_of_the_specification() {
     assert_eq!(Cns::Controller as u8, 0x01);
     assert_eq!(Cns::ActiveNamespaceList as u8, 0x02);
+    assert_eq!(Cns::NamespaceDescriptors as u8, 0x03);
 }
 
 #[test]

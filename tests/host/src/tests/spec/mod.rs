@@ -2,8 +2,12 @@
 
 mod command;
 mod completion;
+mod effects;
 mod event;
 mod feature;
+mod identifier;
 mod identify;
 mod log_page;
+mod namespace;
+mod opcode;
 mod register;

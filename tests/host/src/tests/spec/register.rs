@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::spec::register::{
     admin_queue_attributes, offset, ready_with_media_timeout_500ms, Capabilities, Configuration,
-    ControllerStatus, PAGE_SHIFT,
+    ControllerStatus, PAGE_SHIFT, SUBSYSTEM_RESET,
 };
 
 /// What QEMU's emulated controller says of itself.
@@ -16,6 +16,8 @@ fn properties_are_where_the_specification_puts_them() {
     assert_eq!(offset::VS, 0x08);
     assert_eq!(offset::CC, 0x14);
     assert_eq!(offset::CSTS, 0x1c);
+    assert_eq!(offset::NSSR, 0x20);
+    assert_eq!(SUBSYSTEM_RESET.to_be_bytes(), *b"NVMe");
     assert_eq!(offset::AQA, 0x24);
     assert_eq!(offset::ASQ, 0x28);
     assert_eq!(offset::ACQ, 0x30);
@@ -27,7 +29,9 @@ fn properties_are_where_the_specification_puts_them() {
 
 #[test]
 fn capabilities_of_qemu() {
+    assert_eq!(QEMU.queue_entries_max(), 2048);
     assert_eq!(QEMU.timeout_500ms(), 15);
+    assert!(!QEMU.subsystem_reset());
     assert_eq!(QEMU.doorbell_stride_bytes(), 4);
     assert_eq!(QEMU.page_shift_min(), 12);
     assert!(QEMU.io_command_sets());
@@ -39,6 +43,7 @@ fn capabilities_of_qemu() {
 #[test]
 fn capabilities_of_all_ones_are_the_largest() {
     let gone = Capabilities(u64::MAX);
+    assert_eq!(gone.queue_entries_max(), 65_536);
     assert_eq!(gone.timeout_500ms(), 255);
     assert_eq!(gone.doorbell_stride_bytes(), 4 << 15);
     assert_eq!(gone.page_shift_min(), 27);
@@ -49,6 +54,8 @@ fn each_capability_is_decided_by_its_own_bits() {
     let zero = Capabilities(0);
     for bit in 0..64 {
         let cap = Capabilities(1 << bit);
+        assert_eq!(cap.subsystem_reset(), bit == 36, "bit {bit}");
+        assert_eq!(cap.queue_entries_max() != 1, bit < 16, "bit {bit}");
         assert_eq!(cap.io_command_sets(), bit == 43, "bit {bit}");
         assert_eq!(cap.admin_only(), bit == 44, "bit {bit}");
         assert_eq!(cap.persistent_memory_region(), bit == 56, "bit {bit}");
