@@ -10,6 +10,8 @@
 //! Slots are handed out last-in first-out, so that a lightly used queue keeps
 //! touching the same memory.
 
+use core::ops::DerefMut;
+
 use crate::spec::command::CommandId;
 
 /// No slot can be had.
@@ -42,48 +44,87 @@ enum State<T> {
     Outstanding(T),
 }
 
+/// Room for one command.
 #[derive(Clone, Debug)]
-struct Slot<T> {
+pub(crate) struct Slot<T> {
     generation: u16,
     state: State<T>,
 }
 
-/// A table of at most `N` outstanding commands, each with the caller's `T`.
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Self {
+            generation: 0,
+            state: State::Free { next: END },
+        }
+    }
+}
+
+/// Most slots a command id can number and still tell uses of a slot apart.
+pub(crate) const SLOTS_MAX: usize = 4096;
+
+/// A table of outstanding commands, each with the caller's `T`.
 ///
 /// # Invariants
 ///
 /// The free slots, and only they, form the list that starts at `free_head`
 /// and has `free_count` members.
 #[derive(Debug)]
-pub(crate) struct CommandTable<T, const N: usize> {
-    slots: [Slot<T>; N],
+pub(crate) struct CommandTable<S> {
+    slots: S,
+    /// Bits of a command id that number the slot.
+    slot_bits: u32,
     free_head: u16,
     free_count: usize,
     reserved: usize,
 }
 
-impl<T, const N: usize> CommandTable<T, N> {
-    /// Bits of a command id that number the slot.
-    const SLOT_BITS: u32 = {
-        assert!(N > 0 && N <= 4096, "a command id has room for 4,096 slots");
-        usize::BITS - (N - 1).leading_zeros()
-    };
-    const SLOT_MASK: u16 = ((1_u32 << Self::SLOT_BITS) - 1) as u16;
-
-    /// An empty table that keeps `reserved` slots for [`Claim::Reserved`].
-    pub(crate) fn new(reserved: usize) -> Self {
-        Self {
-            slots: core::array::from_fn(|index| Slot {
-                generation: 0,
-                state: State::Free {
-                    // CAST: `index` is less than `N`, which fits in 12 bits.
-                    next: if index + 1 < N { index as u16 + 1 } else { END },
-                },
-            }),
-            free_head: 0,
-            free_count: N,
-            reserved,
+impl<S, T> CommandTable<S>
+where
+    S: DerefMut<Target = [Slot<T>]>,
+{
+    /// An empty table over `slots`, which are as [`Slot::default`] makes them.
+    /// Keeps `reserved` of them for [`Claim::Reserved`]. `None` for no slots or
+    /// more than [`SLOTS_MAX`].
+    pub(crate) fn new(mut slots: S, reserved: usize) -> Option<Self> {
+        let count = slots.len();
+        if count == 0 || count > SLOTS_MAX {
+            return None;
         }
+        // CAST: An index is less than `SLOTS_MAX`.
+        for (slot, next) in slots.iter_mut().zip(1_u16..) {
+            let next = if usize::from(next) < count { next } else { END };
+            slot.state = State::Free { next };
+        }
+        Some(Self {
+            slots,
+            slot_bits: usize::BITS - (count - 1).leading_zeros(),
+            free_head: 0,
+            free_count: count,
+            reserved,
+        })
+    }
+
+    /// How many commands are outstanding.
+    pub(crate) fn outstanding(&self) -> usize {
+        self.slots.len().saturating_sub(self.free_count)
+    }
+
+    /// Whether [`Self::insert`] would succeed.
+    pub(crate) fn has_room(&self, claim: Claim) -> bool {
+        let kept_back = match claim {
+            Claim::Ordinary => self.reserved,
+            Claim::Reserved => 0,
+        };
+        self.free_count > kept_back
+    }
+
+    fn index(&self, id: CommandId) -> u16 {
+        id.0 & (1_u16.wrapping_shl(self.slot_bits).wrapping_sub(1))
+    }
+
+    fn id(&self, generation: u16, index: u16) -> CommandId {
+        CommandId(generation.wrapping_shl(self.slot_bits) | index)
     }
 
     /// Puts a command in and returns the id to send it with.
@@ -92,11 +133,7 @@ impl<T, const N: usize> CommandTable<T, N> {
     ///
     /// [`TableFull`]: `command` is dropped; retry after a completion.
     pub(crate) fn insert(&mut self, claim: Claim, command: T) -> Result<CommandId, TableFull> {
-        let kept_back = match claim {
-            Claim::Ordinary => self.reserved,
-            Claim::Reserved => 0,
-        };
-        if self.free_count <= kept_back {
+        if !self.has_room(claim) {
             return Err(TableFull);
         }
         let index = self.free_head;
@@ -105,11 +142,10 @@ impl<T, const N: usize> CommandTable<T, N> {
             return Err(TableFull);
         };
         slot.state = State::Outstanding(command);
+        let generation = slot.generation;
         self.free_head = next;
         self.free_count = self.free_count.wrapping_sub(1);
-        Ok(CommandId(
-            slot.generation.wrapping_shl(Self::SLOT_BITS) | index,
-        ))
+        Ok(self.id(generation, index))
     }
 
     /// Takes a command out, after its completion.
@@ -118,53 +154,66 @@ impl<T, const N: usize> CommandTable<T, N> {
     ///
     /// [`UnknownCommand`]: the id names no outstanding command.
     pub(crate) fn remove(&mut self, id: CommandId) -> Result<T, UnknownCommand> {
-        let free_head = self.free_head;
-        let slot = self.outstanding(id)?;
-        let old = core::mem::replace(&mut slot.state, State::Free { next: free_head });
-        slot.generation = slot.generation.wrapping_add(1);
-        if slot.generation.wrapping_shl(Self::SLOT_BITS) | (id.0 & Self::SLOT_MASK) == NO_COMMAND {
-            slot.generation = slot.generation.wrapping_add(1);
-        }
-        self.free_head = id.0 & Self::SLOT_MASK;
-        self.free_count = self.free_count.wrapping_add(1);
-        match old {
-            State::Outstanding(command) => Ok(command),
-            State::Free { .. } => Err(UnknownCommand),
-        }
+        self.get_mut(id)?;
+        self.take(self.index(id)).ok_or(UnknownCommand)
     }
 
-    /// Hands an outstanding command over to another owner and returns the
-    /// previous one.
+    /// The owner of an outstanding command.
     ///
     /// # Errors
     ///
     /// [`UnknownCommand`]: the id names no outstanding command.
-    pub(crate) fn replace(&mut self, id: CommandId, command: T) -> Result<T, UnknownCommand> {
-        match &mut self.outstanding(id)?.state {
-            State::Outstanding(owner) => Ok(core::mem::replace(owner, command)),
-            State::Free { .. } => Err(UnknownCommand),
-        }
-    }
-
-    /// Calls `each` with the owner of every outstanding command.
-    pub(crate) fn for_each_mut(&mut self, mut each: impl FnMut(&mut T)) {
-        for slot in &mut self.slots {
-            if let State::Outstanding(owner) = &mut slot.state {
-                each(owner);
-            }
-        }
-    }
-
-    fn outstanding(&mut self, id: CommandId) -> Result<&mut Slot<T>, UnknownCommand> {
-        let index = id.0 & Self::SLOT_MASK;
+    pub(crate) fn get_mut(&mut self, id: CommandId) -> Result<&mut T, UnknownCommand> {
+        let index = self.index(id);
+        let slot_bits = self.slot_bits;
         let slot = self
             .slots
             .get_mut(usize::from(index))
             .ok_or(UnknownCommand)?;
-        let current = slot.generation.wrapping_shl(Self::SLOT_BITS) | index;
-        match slot.state {
-            State::Outstanding(_) if current == id.0 => Ok(slot),
+        let current = slot.generation.wrapping_shl(slot_bits) | index;
+        match &mut slot.state {
+            State::Outstanding(owner) if current == id.0 => Ok(owner),
             _ => Err(UnknownCommand),
         }
+    }
+
+    /// Calls `each` with id and owner of every outstanding command.
+    pub(crate) fn for_each_mut(&mut self, mut each: impl FnMut(CommandId, &mut T)) {
+        let slot_bits = self.slot_bits;
+        for (slot, index) in self.slots.iter_mut().zip(0_u16..) {
+            if let State::Outstanding(owner) = &mut slot.state {
+                each(
+                    CommandId(slot.generation.wrapping_shl(slot_bits) | index),
+                    owner,
+                );
+            }
+        }
+    }
+
+    /// Takes the command in slot `index` out, whatever its id, if there is one.
+    pub(crate) fn take(&mut self, index: u16) -> Option<T> {
+        let free_head = self.free_head;
+        let slot_bits = self.slot_bits;
+        let slot = self.slots.get_mut(usize::from(index))?;
+        if let State::Free { .. } = slot.state {
+            return None;
+        }
+        let old = core::mem::replace(&mut slot.state, State::Free { next: free_head });
+        slot.generation = slot.generation.wrapping_add(1);
+        if slot.generation.wrapping_shl(slot_bits) | index == NO_COMMAND {
+            slot.generation = slot.generation.wrapping_add(1);
+        }
+        self.free_head = index;
+        self.free_count = self.free_count.wrapping_add(1);
+        match old {
+            State::Outstanding(command) => Some(command),
+            State::Free { .. } => None,
+        }
+    }
+
+    /// How many slots there are.
+    pub(crate) fn len(&self) -> u16 {
+        // CAST: At most `SLOTS_MAX`.
+        self.slots.len() as u16
     }
 }

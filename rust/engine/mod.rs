@@ -8,6 +8,7 @@
 //!
 //! - [`ring`]: where the next entry of a submission or completion queue is.
 //! - [`command_table`]: which commands are outstanding, and whose they are.
+//! - [`aborts`]: Abort commands outstanding.
 //! - [`aer_keeper`]: keeps Asynchronous Event Requests outstanding.
 //! - [`record`]: the 16-byte record a reader sees.
 //! - [`event_log`]: the records of one controller, and the cursors over them.
@@ -15,13 +16,18 @@
 //! - [`storm`]: which event classes fire too often, and for how long to leave
 //!   them alone.
 //! - [`lifecycle`]: the states of a controller.
+//! - [`prp`]: how a command says where its data is.
 //! - [`snapshot`]: how many captured log pages are kept.
+//! - [`policy`]: what to make of a user's command.
 
+pub(crate) mod aborts;
 pub(crate) mod aer_keeper;
 pub(crate) mod capture;
 pub(crate) mod command_table;
 pub(crate) mod event_log;
 pub(crate) mod lifecycle;
+pub(crate) mod policy;
+pub(crate) mod prp;
 pub(crate) mod record;
 pub(crate) mod ring;
 pub(crate) mod snapshot;

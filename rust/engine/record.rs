@@ -4,7 +4,9 @@
 //! `include/uapi/linux/nvme_event.h`. That header states what each bit means;
 //! `user::abi` asserts that both agree.
 
-use crate::spec::{completion::Status, event::AsynchronousEvent, register::ControllerStatus};
+use crate::spec::{
+    command::NamespaceId, completion::Status, event::AsynchronousEvent, register::ControllerStatus,
+};
 
 use super::storm::EventClass;
 
@@ -48,12 +50,18 @@ pub(crate) mod dw3 {
     pub(crate) const LOST_MASK: u32 = 0xfff;
 }
 
+/// Where the fields of dword 0 are that have no counterpart in a completion.
+pub(crate) mod dw0 {
+    pub(crate) const OPCODE_SHIFT: u32 = 24;
+}
+
 /// Who speaks in a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Source {
     Controller = 0,
     Lifecycle = 1,
+    CommandEffect = 2,
 }
 
 /// What the driver reports of a controller.
@@ -121,6 +129,30 @@ impl Lifecycle {
     }
 }
 
+/// A command that changed something all must know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CommandEffect {
+    pub(crate) kind: EffectKind,
+    pub(crate) opcode: u8,
+    /// The namespace concerned.
+    pub(crate) nsid: NamespaceId,
+    /// How the command completed.
+    pub(crate) status: Status,
+}
+
+/// `enum nvme_event_effect`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum EffectKind {
+    Formatted = 0x01,
+    NamespaceCreated = 0x02,
+    NamespaceDeleted = 0x03,
+    NamespaceAttached = 0x04,
+    NamespaceDetached = 0x05,
+    FirmwareCommitted = 0x06,
+    Sanitized = 0x07,
+}
+
 /// Whether the driver itself acts on a class of event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Handling {
@@ -184,6 +216,17 @@ impl Record {
             dw1: event.parameter(),
             dw2: 0,
             dw3: (Source::Lifecycle as u32) << dw3::SOURCE_SHIFT,
+        }
+    }
+
+    /// What a user's command did.
+    pub(crate) fn command_effect(effect: CommandEffect) -> Self {
+        Self {
+            dw0: (u32::from(effect.opcode) << dw0::OPCODE_SHIFT) | ((effect.kind as u32) << 8),
+            dw1: effect.nsid.0,
+            dw2: 0,
+            dw3: (u32::from(effect.status.0) << dw3::STATUS_SHIFT)
+                | ((Source::CommandEffect as u32) << dw3::SOURCE_SHIFT),
         }
     }
 

@@ -47,10 +47,9 @@ impl SubmissionRing {
         })
     }
 
-    /// Makes the queue empty, as new.
-    pub(crate) fn reset(&mut self) {
-        self.tail = 0;
-        self.head = 0;
+    /// Whether [`Self::push`] would succeed.
+    pub(crate) fn has_room(&self) -> bool {
+        self.after(self.tail) != self.head
     }
 
     /// Takes the next free entry and returns its index.
@@ -122,12 +121,6 @@ impl CompletionRing {
             head: 0,
             phase: Phase::One,
         })
-    }
-
-    /// Makes the queue empty, as new; its memory is zeroed.
-    pub(crate) fn reset(&mut self) {
-        self.head = 0;
-        self.phase = Phase::One;
     }
 
     /// The index of the entry that comes next, and the value for the head

@@ -12,7 +12,11 @@
 // finds what no test touches.
 #![cfg_attr(
     not(test),
-    expect(dead_code, reason = "the kernel module and the tests are the users")
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "the kernel module and the tests are the users"
+    )
 )]
 
 #[forbid(unsafe_code)]

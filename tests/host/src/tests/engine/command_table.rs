@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use proptest::{prelude::*, test_runner::TestCaseResult};
 
 use crate::{
-    engine::command_table::{Claim, CommandTable, TableFull, UnknownCommand},
+    engine::command_table::{Claim, CommandTable, Slot, TableFull, UnknownCommand, SLOTS_MAX},
     spec::command::CommandId,
 };
 
@@ -23,8 +23,15 @@ macro_rules! for_every_size {
     }};
 }
 
-fn filled<const N: usize>() -> (CommandTable<usize, N>, Vec<CommandId>) {
-    let mut table = CommandTable::new(0);
+type Table<T> = CommandTable<Vec<Slot<T>>>;
+
+fn table<T, const N: usize>(reserved: usize) -> Table<T> {
+    let slots = std::iter::repeat_with(Slot::default).take(N).collect();
+    CommandTable::new(slots, reserved).unwrap()
+}
+
+fn filled<const N: usize>() -> (Table<usize>, Vec<CommandId>) {
+    let mut table = table::<_, N>(0);
     let ids = (0..N)
         .map(|command| table.insert(Claim::Ordinary, command).unwrap())
         .collect();
@@ -49,13 +56,22 @@ fn a_table_holds_n_commands_and_no_more() {
 }
 
 #[test]
+fn there_is_no_table_without_slots_nor_with_more_than_ids_can_tell_apart() {
+    for slots in [0, SLOTS_MAX + 1] {
+        let slots: Vec<Slot<u32>> = std::iter::repeat_with(Slot::default).take(slots).collect();
+        assert!(CommandTable::new(slots, 0).is_none());
+    }
+    assert_eq!(usize::from(table::<u32, SLOTS_MAX>(0).len()), SLOTS_MAX);
+}
+
+#[test]
 fn an_id_is_good_for_one_completion() {
     fn check<const N: usize>() {
         let (mut table, ids) = filled::<N>();
         for (command, id) in ids.iter().enumerate() {
             assert_eq!(table.remove(*id), Ok(command), "{N} slots");
             assert_eq!(table.remove(*id), Err(UnknownCommand), "{N} slots");
-            assert_eq!(table.replace(*id, 0), Err(UnknownCommand), "{N} slots");
+            assert_eq!(table.get_mut(*id), Err(UnknownCommand), "{N} slots");
         }
     }
     for_every_size!(check);
@@ -64,7 +80,7 @@ fn an_id_is_good_for_one_completion() {
 #[test]
 fn an_id_of_an_earlier_use_of_the_slot_is_recognised() {
     fn check<const N: usize>() {
-        let mut table = CommandTable::<u32, N>::new(0);
+        let mut table = table::<u32, N>(0);
         // What the slot number leaves over counts the uses; one of them may be
         // skipped.
         let generations = (1_u32 << 16) / (N as u32).next_power_of_two() - 1;
@@ -74,7 +90,7 @@ fn an_id_of_an_earlier_use_of_the_slot_is_recognised() {
             let id = table.insert(Claim::Ordinary, command).unwrap();
             assert_ne!(id, stale, "{N} slots, use {command}");
             assert_eq!(table.remove(stale), Err(UnknownCommand));
-            assert_eq!(table.replace(stale, 0), Err(UnknownCommand));
+            assert_eq!(table.get_mut(stale), Err(UnknownCommand));
             assert_eq!(table.remove(id), Ok(command), "still there, unchanged");
         }
     }
@@ -116,7 +132,7 @@ fn the_slot_used_last_is_used_next() {
 fn ordinary_claims_leave_the_reserved_slots_alone() {
     fn check<const N: usize>() {
         for reserved in [0, 1, N / 2, N - 1, N, N + 1] {
-            let mut table = CommandTable::<usize, N>::new(reserved);
+            let mut table = table::<usize, N>(reserved);
             for command in 0..N.saturating_sub(reserved) {
                 assert!(table.insert(Claim::Ordinary, command).is_ok());
             }
@@ -131,10 +147,15 @@ fn ordinary_claims_leave_the_reserved_slots_alone() {
 }
 
 #[test]
-fn replace_hands_a_command_over() {
-    let mut table = CommandTable::<_, 4>::new(0);
+fn get_mut_hands_a_command_over() {
+    let mut table = table::<_, 4>(0);
     let id = table.insert(Claim::Ordinary, "waiter").unwrap();
-    assert_eq!(table.replace(id, "nobody"), Ok("waiter"));
+    assert_eq!(
+        table
+            .get_mut(id)
+            .map(|owner| std::mem::replace(owner, "nobody")),
+        Ok("waiter")
+    );
     assert_eq!(table.remove(id), Ok("nobody"));
 }
 
@@ -147,7 +168,8 @@ fn for_each_reaches_every_owner_and_no_free_slot() {
             table.remove(*id).unwrap();
         }
         let mut visited = Vec::new();
-        table.for_each_mut(|command| {
+        table.for_each_mut(|id, command| {
+            assert_eq!(id, ids[*command]);
             visited.push(*command);
             *command += N;
         });
@@ -156,7 +178,7 @@ fn for_each_reaches_every_owner_and_no_free_slot() {
         for (command, id) in (N / 2..N).zip(kept) {
             assert_eq!(table.remove(*id), Ok(command + N), "{N} slots");
         }
-        table.for_each_mut(|_| panic!("an empty table has no owners"));
+        table.for_each_mut(|_, _| panic!("an empty table has no owners"));
     }
     for_every_size!(check);
 }
@@ -170,6 +192,8 @@ enum Step {
     /// Complete or hand over by an id given out some time ago.
     RemoveOld(prop::sample::Index),
     ReplaceOld(prop::sample::Index),
+    /// Take out what is in a slot.
+    Take(u16),
     /// Complete or hand over by an id made up by the controller.
     RemoveWild(u16),
     ReplaceWild(u16),
@@ -185,6 +209,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => any::<prop::sample::Index>().prop_map(Step::Replace),
         4 => any::<prop::sample::Index>().prop_map(Step::RemoveOld),
         4 => any::<prop::sample::Index>().prop_map(Step::ReplaceOld),
+        4 => (0_u16..70).prop_map(Step::Take),
         4 => any::<u16>().prop_map(Step::RemoveWild),
         4 => any::<u16>().prop_map(Step::ReplaceWild),
         1 => Just(Step::ForEach),
@@ -194,7 +219,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 /// The table and what should be in it.
 struct Pair<const N: usize> {
-    table: CommandTable<u32, N>,
+    table: Table<u32>,
     reserved: usize,
     outstanding: HashMap<u16, u32>,
     given_out: Vec<u16>,
@@ -229,19 +254,36 @@ impl<const N: usize> Pair<N> {
         Ok(())
     }
 
+    fn take(&mut self, slot: u16) -> TestCaseResult {
+        let mask = N.next_power_of_two() as u16 - 1;
+        let id = self
+            .outstanding
+            .keys()
+            .copied()
+            .find(|id| id & mask == slot);
+        let expected = id.and_then(|id| self.outstanding.remove(&id));
+        prop_assert_eq!(self.table.take(slot), expected);
+        prop_assert_eq!(self.table.outstanding(), self.outstanding.len());
+        Ok(())
+    }
+
     fn replace(&mut self, id: u16) -> TestCaseResult {
         let command = self.new_command();
         let expected = match self.outstanding.get_mut(&id) {
             Some(owner) => Ok(std::mem::replace(owner, command)),
             None => Err(UnknownCommand),
         };
-        prop_assert_eq!(self.table.replace(CommandId(id), command), expected);
+        let replaced = self
+            .table
+            .get_mut(CommandId(id))
+            .map(|owner| std::mem::replace(owner, command));
+        prop_assert_eq!(replaced, expected);
         Ok(())
     }
 
     fn for_each(&mut self) -> TestCaseResult {
         let mut visited = Vec::new();
-        self.table.for_each_mut(|command| {
+        self.table.for_each_mut(|_, command| {
             visited.push(*command);
             *command ^= 1 << 31;
         });
@@ -283,6 +325,7 @@ impl<const N: usize> Pair<N> {
                     self.replace(id)?;
                 }
             }
+            Step::Take(slot) => self.take(slot)?,
             Step::RemoveWild(id) => self.remove(id)?,
             Step::ReplaceWild(id) => self.replace(id)?,
             Step::ForEach => self.for_each()?,
@@ -304,7 +347,7 @@ fn behaves_like_a_map<const N: usize>(
     steps: &[Step],
 ) -> TestCaseResult {
     let mut pair = Pair::<N> {
-        table: CommandTable::new(reserved),
+        table: table::<_, N>(reserved),
         reserved,
         outstanding: HashMap::new(),
         given_out: Vec::new(),

@@ -14,7 +14,7 @@ use crate::{
     engine::{
         aer_keeper::{AerKeeper, Outcome, RETRIES},
         capture::{CapturePlan, CaptureQueue},
-        command_table::{Claim, CommandTable},
+        command_table::{Claim, CommandTable, Slot},
         event_log::EventLog,
         record::{Lifecycle, Record, Sequence},
         ring::SubmissionRing,
@@ -107,7 +107,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// The driver's side, and what is known about it from outside.
 struct Driver {
     ring: SubmissionRing,
-    commands: CommandTable<Owner, COMMANDS>,
+    commands: CommandTable<Vec<Slot<Owner>>>,
     keeper: AerKeeper,
     log: EventLog<Vec<Record>>,
     captures: CaptureQueue,
@@ -125,7 +125,13 @@ impl Driver {
     fn new() -> Self {
         Self {
             ring: SubmissionRing::new(ENTRIES).unwrap(),
-            commands: CommandTable::new(usize::from(AERS_MAX)),
+            commands: CommandTable::new(
+                std::iter::repeat_with(Slot::default)
+                    .take(COMMANDS)
+                    .collect(),
+                usize::from(AERS_MAX),
+            )
+            .unwrap(),
             keeper: AerKeeper::new(),
             log: EventLog::new(vec![Record::default(); 16]).unwrap(),
             captures: CaptureQueue::new(),
@@ -280,7 +286,7 @@ impl Driver {
         let retries = u32::from(RETRIES) * (self.events + 1);
         prop_assert!(self.submitted <= u32::from(AERS_MAX) + self.events + retries);
         let mut owners = 0;
-        self.commands.for_each_mut(|_| owners += 1);
+        self.commands.for_each_mut(|_, _| owners += 1);
         prop_assert_eq!(owners, self.requests.len() + self.others.len());
         Ok(())
     }

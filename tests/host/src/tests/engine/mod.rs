@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+mod aborts;
 mod aer_keeper;
 mod capture;
 mod command_table;
 mod event_log;
 mod hostile_controller;
 mod lifecycle;
+mod policy;
+mod prp;
 mod record;
 mod ring;
 mod snapshot;

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Physical Region Pages: how a command says where its data is (section 4.1.1).
+//!
+//! The first entry may start anywhere in a memory page, the others are whole
+//! pages, in any order in memory. Up to two entries are in the command itself;
+//! of more, all but the first are in a list, whose pages are chained by their
+//! last entries.
+
+use crate::spec::{command::DmaAddress, register::PAGE_SHIFT};
+
+/// The memory page that the driver has controllers use.
+pub(crate) const PAGE_BYTES: u64 = 1 << PAGE_SHIFT;
+
+/// How many entries a page of a list has.
+pub(crate) const ENTRIES_PER_LIST_PAGE: usize = PAGE_BYTES as usize / 8;
+
+/// Contiguous memory, as the controller sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Segment {
+    pub(crate) address: DmaAddress,
+    /// Not zero.
+    pub(crate) length_bytes: u64,
+}
+
+/// Why PRP entries cannot describe some memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    /// It does not start at a dword.
+    Misaligned,
+    /// A segment starts or ends within a page in the middle of the transfer.
+    Gap,
+    /// There is more than there is room in the list for.
+    TooLong,
+}
+
+/// The two entries in a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DataPointer {
+    pub(crate) prp1: u64,
+    pub(crate) prp2: u64,
+}
+
+/// Memory for a list.
+pub(crate) trait ListMemory {
+    /// Where the controller finds page `page` of the list, if there is one.
+    fn address(&self, page: usize) -> Option<DmaAddress>;
+
+    /// Writes entry `index`, which is less than [`ENTRIES_PER_LIST_PAGE`], of
+    /// a page that has an address.
+    fn write(&mut self, page: usize, index: usize, entry: u64);
+}
+
+/// How many memory pages the segments are in.
+///
+/// # Errors
+///
+/// [`Unfit::Misaligned`], [`Unfit::Gap`].
+pub(crate) fn count_pages(segments: impl IntoIterator<Item = Segment>) -> Result<usize, Unfit> {
+    let mut pages: u64 = 0;
+    let mut ended_within_page = false;
+    for (index, segment) in segments.into_iter().enumerate() {
+        let offset = segment.address.0 % PAGE_BYTES;
+        if index == 0 && offset % 4 != 0 {
+            return Err(Unfit::Misaligned);
+        }
+        if index > 0 && (offset != 0 || ended_within_page) {
+            return Err(Unfit::Gap);
+        }
+        let end = offset.checked_add(segment.length_bytes).ok_or(Unfit::Gap)?;
+        ended_within_page = end % PAGE_BYTES != 0;
+        pages = pages.saturating_add(end.div_ceil(PAGE_BYTES));
+    }
+    usize::try_from(pages).map_err(|_| Unfit::TooLong)
+}
+
+/// How many pages the list for a transfer of `pages` memory pages has.
+pub(crate) const fn list_pages(pages: usize) -> usize {
+    match pages.saturating_sub(1) {
+        0 | 1 => 0,
+        entries => {
+            // Each page but the last spends one entry on the next.
+            let over = entries.saturating_sub(ENTRIES_PER_LIST_PAGE);
+            1 + over.div_ceil(ENTRIES_PER_LIST_PAGE - 1)
+        }
+    }
+}
+
+/// Describes the segments, of which there is at least one.
+///
+/// # Errors
+///
+/// As [`count_pages`]; [`Unfit::TooLong`] if `list` has too few pages.
+pub(crate) fn describe(
+    segments: impl IntoIterator<Item = Segment> + Clone,
+    list: &mut impl ListMemory,
+) -> Result<DataPointer, Unfit> {
+    let pages = count_pages(segments.clone())?;
+    let mut entries = segments.into_iter().flat_map(pages_of);
+    let prp1 = entries.next().unwrap_or(0);
+    if pages <= 2 {
+        let prp2 = entries.next().unwrap_or(0);
+        return Ok(DataPointer { prp1, prp2 });
+    }
+    let mut left = pages.wrapping_sub(1);
+    let (mut page, mut index) = (0, 0);
+    let prp2 = list.address(page).ok_or(Unfit::TooLong)?.0;
+    for entry in entries {
+        if index == ENTRIES_PER_LIST_PAGE - 1 && left > 1 {
+            let next = list.address(page + 1).ok_or(Unfit::TooLong)?;
+            list.write(page, index, next.0);
+            (page, index) = (page + 1, 0);
+        }
+        list.write(page, index, entry);
+        index += 1;
+        left = left.wrapping_sub(1);
+    }
+    Ok(DataPointer { prp1, prp2 })
+}
+
+/// The start of the segment, and of every page after that one's.
+fn pages_of(segment: Segment) -> impl Iterator<Item = u64> {
+    let start = segment.address.0;
+    let first_page = start - start % PAGE_BYTES;
+    let end = start.saturating_add(segment.length_bytes);
+    let rest = (1_u64..)
+        .map(move |page| first_page.saturating_add(page.saturating_mul(PAGE_BYTES)))
+        .take_while(move |&address| address < end);
+    core::iter::once(start).chain(rest)
+}
