@@ -2,7 +2,7 @@
 
 //! The PCI driver: composes the layers for one controller, decides nothing.
 
-use kernel::{debugfs::Dir, device::Core, pci, prelude::*, str::CString, sync::Arc};
+use kernel::{debugfs::Dir, device::Core, pci, prelude::*, sync::Arc};
 
 use crate::{
     control::{
@@ -15,12 +15,18 @@ use crate::{
     engine::storm::StormLimits,
     glue::{
         chardev::{Node, Region},
-        class::Class,
         pci::{Driver, Match},
         work::Queue,
     },
     module_parameters,
-    user::{debug::Inspection, file::EventFile, names::Names, node::NodeAnnouncer},
+    user::{
+        debug::Inspection,
+        file::EventFile,
+        names::{controller_name, Classes, Names},
+        namespace::{NamespaceFile, NamespacePublisher},
+        node::NodeAnnouncer,
+        sysfs::subsystem::Subsystems,
+    },
 };
 
 /// What all controllers share, from load to unload of the module.
@@ -28,9 +34,11 @@ pub(crate) struct Shared {
     names: Names,
     settings: Settings,
     work: Arc<Queue>,
-    class: Arc<Class<Handle>>,
+    classes: Classes,
+    subsystems: Arc<Subsystems>,
     debug: Dir,
     nodes: Arc<Region<EventFile>>,
+    generic_nodes: Arc<Region<NamespaceFile>>,
 }
 
 /// A bound controller. Dropped in the order of the fields: nobody finds it any
@@ -38,7 +46,17 @@ pub(crate) struct Shared {
 pub(crate) struct Bound {
     _inspection: Pin<KBox<Inspection>>,
     _node: Arc<Node<EventFile>>,
-    handle: Arc<Handle>,
+    held: Held,
+}
+
+/// Lets go of the controller when dropped. What shows the controller refers to
+/// it and is owned by it, so it does not go away by itself.
+struct Held(Arc<Handle>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.release();
+    }
 }
 
 /// The driver.
@@ -51,13 +69,17 @@ impl Driver for NvmeDriver {
     fn load() -> Result<Arc<Shared>> {
         let first_instance = u32::try_from(module_parameters::first_instance.value()).ok();
         let names = Names::choose(first_instance);
+        let settings = settings()?;
+        let classes = names.make_classes()?;
         let shared = Shared {
             names,
-            settings: settings()?,
+            settings,
             work: Arc::new(Queue::new(c"nvme_rs")?, GFP_KERNEL)?,
-            class: names.make_class()?,
+            subsystems: Subsystems::new(classes.subsystem.clone(), names.first_instance)?,
+            classes,
             debug: Dir::new(c"nvme_rs"),
             nodes: Region::new(c"nvme_rs")?,
+            generic_nodes: Region::new(c"nvme_rs-generic")?,
         };
         Ok(Arc::new(shared, GFP_KERNEL)?)
     }
@@ -85,11 +107,11 @@ impl Driver for NvmeDriver {
 
     fn unbind<'bound>(_: &'bound pci::Device<Core<'_>>, data: Pin<&Bound>) {
         // While the function is still powered.
-        data.handle.release();
+        data.held.0.release();
     }
 
     fn shutdown(data: Pin<&Bound>) {
-        if let Some(binding) = data.handle.visit() {
+        if let Some(binding) = data.held.0.visit() {
             binding.controller().stop();
         }
     }
@@ -99,29 +121,39 @@ impl Driver for NvmeDriver {
 fn bind(shared: &Shared, device: &pci::Device<Core<'_>>) -> Result<Bound> {
     let stream = EventStream::new(shared.settings.event_ring_entries)?;
     let binding = Binding::new(device, stream.clone(), &shared.work, shared.settings)?;
-    let handle = Handle::new(stream, binding)?;
+    let held = Held(Handle::new(stream, binding)?);
+    let handle = held.0.clone();
     let binding = handle.visit().ok_or(ENODEV)?;
     binding.start();
 
-    let node = Node::new(
+    let node = Node::numbered(
         &shared.nodes,
-        &shared.class,
+        &shared.classes.controller,
         device.as_ref(),
         Names::CONTROLLER,
         shared.names.first_instance,
         handle.clone(),
     )?;
     let node = Arc::new(node, GFP_KERNEL)?;
-    let announcer = KBox::new(NodeAnnouncer(node.clone()), GFP_KERNEL)?;
-    binding.controller().announce_by(announcer);
-
-    let name = CString::try_from_fmt(fmt!("nvme{}", node.instance()))?;
+    let controller = binding.controller();
+    controller.announce_by(NodeAnnouncer::new(node.clone(), shared.subsystems.clone())?);
+    let publisher = NamespacePublisher {
+        region: shared.generic_nodes.clone(),
+        class: shared.classes.generic.clone(),
+        controller: node.clone(),
+        handle: handle.clone(),
+    };
+    let publisher = KBox::new(publisher, GFP_KERNEL)?;
+    controller
+        .namespaces()
+        .publish_by(publisher, controller.device());
+    let name = controller_name(&node)?;
     let inspection = Inspection::new(&shared.debug, &name, handle.clone())?;
     drop(binding);
     Ok(Bound {
         _inspection: inspection,
         _node: node,
-        handle,
+        held,
     })
 }
 
@@ -169,10 +201,21 @@ fn settings() -> Result<Settings> {
         EVENT_STORM_PAUSE_MAX,
     )?;
     check("aers", aers.into(), 1, AERS_MAX.into())?;
+    let io_queue_depth = module_parameters::io_queue_depth.value();
+    check(
+        "io_queue_depth",
+        io_queue_depth.into(),
+        2,
+        IO_QUEUE_DEPTH_MAX,
+    )?;
+    let poll_queues = module_parameters::poll_queues.value();
+    check("poll_queues", poll_queues.into(), 0, POLL_QUEUES_MAX)?;
     Ok(Settings {
         event_ring_entries: event_ring_entries as usize,
         event_snapshot_bytes,
         aers,
+        io_queue_depth,
+        poll_queues,
         storm: StormLimits {
             events_per_second: event_storm_limit,
             pause_min_ns: NS_PER_S,
@@ -180,6 +223,11 @@ fn settings() -> Result<Settings> {
         },
     })
 }
+
+const POLL_QUEUES_MAX: u32 = 1024;
+
+/// A command id has to tell uses of an entry apart.
+const IO_QUEUE_DEPTH_MAX: u32 = 4096;
 
 const NS_PER_S: u64 = 1_000_000_000;
 

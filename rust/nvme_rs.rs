@@ -52,6 +52,14 @@ kernel::module_driver! { <T>, glue::pci::Adapter<T>, {
             default: 60,
             description: "Longest time, in seconds, for which an event class is left alone; the first is 1",
         },
+        poll_queues: u16 {
+            default: 0,
+            description: "I/O queues for rings that poll, beside those with interrupts",
+        },
+        io_queue_depth: u16 {
+            default: 1024,
+            description: "Entries of an I/O queue, at most (2 to 4096)",
+        },
         aers: u16 {
             default: 8,
             description: "Asynchronous Event Requests kept outstanding, at most (1 to 16)",

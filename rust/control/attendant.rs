@@ -22,7 +22,7 @@ use crate::{
     spec::{command::SubmissionEntry, event::AsynchronousEvent, log_page::LogPageId},
 };
 
-use super::{admin::Duty, binding::Resetter, controller::Controller};
+use super::{binding::Resetter, controller::Controller, events::Duty};
 
 /// Most log pages that are kept.
 const SNAPSHOTS_MAX: usize = 256;
@@ -130,14 +130,9 @@ impl Attendant {
             let mut kept = self.kept.lock();
             kept.failures = kept.failures.saturating_add(1);
             drop(kept);
-            if error == ETIMEDOUT {
-                self.resetter.queue();
-            }
         }
         if pending.page == LogPageId::CHANGED_NAMESPACE_LIST {
-            self.controller
-                .namespaces()
-                .rescan(self.controller.device(), self.controller.inquiry());
+            self.controller.rescan();
         }
     }
 
@@ -174,7 +169,7 @@ impl Attendant {
             let chunk = data.get_mut(start..).ok_or(EINVAL)?;
             self.controller.inquiry().ask(
                 |address| SubmissionEntry::get_log_page(read, address),
-                |page| page.copy_to(chunk),
+                |page| page.copy_to(0, chunk),
             )?;
             let keep = plan.advance(data.get(start..).ok_or(EINVAL)?).len();
             data.truncate(start + keep);

@@ -12,6 +12,7 @@ use kernel::{
 };
 
 use crate::glue::{
+    cpu::possible_cpus,
     interrupt::{Handler, Interrupt, Vectors},
     pci::Enabled,
     work::{Next, Queue, Task, WorkItem},
@@ -21,6 +22,7 @@ use super::{
     admin::{AdminQueue, Found},
     attendant::Attendant,
     controller::{Controller, Settings},
+    io_queue::IoQueue,
     stream::EventStream,
 };
 
@@ -37,6 +39,7 @@ pub(crate) struct Binding {
     watchman: Arc<WorkItem<Watchman>>,
     resetter: Arc<WorkItem<Resetter>>,
     attendant: Arc<WorkItem<Attendant>>,
+    _io_interrupts: KVec<Interrupt<IoInterrupt>>,
     _interrupt: Interrupt<AdminInterrupt>,
     controller: Arc<Controller>,
     _enabled: Enabled,
@@ -53,15 +56,18 @@ impl Task for Resetter {
     }
 }
 
-/// The task that looks after a controller nobody may be talking to.
-struct Watchman {
+/// The task that looks after a controller nobody may be talking to, and after
+/// commands that take too long.
+pub(crate) struct Watchman {
     controller: Arc<Controller>,
     resetter: Arc<WorkItem<Resetter>>,
 }
 
 impl Task for Watchman {
     fn run(&self) -> Next {
-        if self.controller.look_after() {
+        // Commands first: they may wait for it.
+        let overdue = self.controller.look_after_commands();
+        if self.controller.look_after() || overdue {
             self.resetter.queue();
         }
         Next::Again(WATCH_INTERVAL)
@@ -73,6 +79,7 @@ struct AdminInterrupt {
     admin: Arc<AdminQueue>,
     attendant: Arc<WorkItem<Attendant>>,
     resetter: Arc<WorkItem<Resetter>>,
+    watchman: Arc<WorkItem<Watchman>>,
 }
 
 impl Handler for AdminInterrupt {
@@ -80,11 +87,29 @@ impl Handler for AdminInterrupt {
         match self.admin.process_completions() {
             Found::Nothing => return IrqReturn::None,
             Found::Completions => {}
+            Found::ToClear => self.watchman.queue(),
             Found::Events => self.attendant.queue(),
             Found::Fault => {
                 self.attendant.queue();
                 self.resetter.queue();
             }
+        }
+        IrqReturn::Handled
+    }
+}
+
+/// The handler of an I/O queue's interrupt.
+struct IoInterrupt {
+    queue: Arc<IoQueue>,
+    watchman: Arc<WorkItem<Watchman>>,
+}
+
+impl Handler for IoInterrupt {
+    fn handle(&self) -> IrqReturn {
+        match self.queue.process_completions(None) {
+            Found::Nothing => return IrqReturn::None,
+            Found::ToClear => self.watchman.queue(),
+            Found::Completions | Found::Events | Found::Fault => {}
         }
         IrqReturn::Handled
     }
@@ -104,7 +129,9 @@ impl Binding {
         settings: Settings,
     ) -> Result<impl PinInit<Self, Error>> {
         let enabled = Enabled::new(device)?;
-        let controller = Controller::new(device, stream, settings)?;
+        let wanted = possible_cpus().saturating_add(1);
+        let vectors = Vectors::allocate(device, wanted)?;
+        let controller = Controller::new(device, stream, settings, vectors.count())?;
         let resetter = Arc::pin_init(
             WorkItem::new(work.clone(), Ok::<_, Error>(Resetter(controller.clone()))),
             GFP_KERNEL,
@@ -128,14 +155,26 @@ impl Binding {
             admin: controller.admin().clone(),
             attendant: attendant.clone(),
             resetter: resetter.clone(),
+            watchman: watchman.clone(),
         };
-        let vectors = Vectors::allocate(device, 1)?;
         let handler = Arc::new(handler, GFP_KERNEL)?;
         let interrupt = Interrupt::request(&vectors, 0, c"nvme_rs", handler)?;
+        let mut io_interrupts = KVec::new();
+        for queue in controller.io_queues().iter() {
+            let handler = IoInterrupt {
+                queue: queue.clone(),
+                watchman: watchman.clone(),
+            };
+            let handler = Arc::new(handler, GFP_KERNEL)?;
+            let interrupt =
+                Interrupt::request(&vectors, queue.vector().into(), c"nvme_rs", handler)?;
+            io_interrupts.push(interrupt, GFP_KERNEL)?;
+        }
         Ok(try_pin_init!(Self {
             watchman,
             resetter,
             attendant,
+            _io_interrupts: io_interrupts,
             _interrupt: interrupt,
             controller,
             _enabled: enabled,
@@ -144,7 +183,13 @@ impl Binding {
 
     /// Starts the controller and looks after it from now on.
     pub(crate) fn start(&self) {
+        // First of all: it sees to it that commands do not take for ever.
+        self.watchman.queue();
         self.controller.start();
+    }
+
+    /// Has commands that take too long be looked after now.
+    pub(super) fn look_after_commands(&self) {
         self.watchman.queue();
     }
 
@@ -160,10 +205,10 @@ impl Binding {
 #[pinned_drop]
 impl PinnedDrop for Binding {
     fn drop(self: Pin<&mut Self>) {
-        self.controller.delete();
+        self.controller.stop();
         self.watchman.disable();
         self.resetter.disable();
         self.attendant.disable();
-        self.controller.stop();
+        self.controller.namespaces().withdraw();
     }
 }

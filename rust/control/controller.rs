@@ -17,24 +17,32 @@ use crate::{
         record::{Lifecycle, Record},
         storm::StormLimits,
     },
-    glue::dma::PageBuffer,
+    glue::{
+        cpu::possible_cpus,
+        dma::{Buffer, DmaDevice},
+        pci::BusMaster,
+    },
     pcie::{
         enable::{self, NotReady},
         registers::Registers,
     },
     spec::{
         command::{NamespaceId, SubmissionEntry},
-        feature::{EventConfiguration, FeatureId},
+        feature::{AdvertisedEvents, EventConfiguration, FeatureId},
         identify::{printable, Cns, IdentifyController},
+        namespace::CommandSetId,
     },
 };
 
 use super::{
     admin::{AdminError, AdminQueue},
+    command_queue::Overdue,
+    effects::EffectsLogs,
     inquiry::Inquiry,
-    io_queue::IoQueue,
+    io_queues::{IoQueueLimits, IoQueues},
     namespaces::Namespaces,
     stream::EventStream,
+    submit::Submission,
 };
 
 /// What the administrator chose.
@@ -48,6 +56,10 @@ pub(crate) struct Settings {
     pub(crate) aers: u16,
     /// When to leave an event class alone.
     pub(crate) storm: StormLimits,
+    /// How many entries an I/O queue has at most.
+    pub(crate) io_queue_depth: u16,
+    /// How many I/O queues there are, beside the others, for rings that poll.
+    pub(crate) poll_queues: u16,
 }
 
 /// Limits on the time a controller has for a shutdown, whatever it asks for.
@@ -80,9 +92,16 @@ pub(crate) struct Controller {
     namespaces: Arc<Namespaces>,
     admin: Arc<AdminQueue>,
     inquiry: Arc<Inquiry>,
-    io_queue: Arc<IoQueue>,
+    io_queues: Arc<IoQueues>,
+    dma: DmaDevice,
+    bus_master: BusMaster,
     registers: Arc<Registers>,
     announcer: SetOnce<KBox<dyn Announcer>>,
+    #[pin]
+    effects: EffectsLogs,
+    /// The event classes that a process chose, if one did.
+    #[pin]
+    chosen_events: SpinLock<Option<EventConfiguration>>,
     #[pin]
     identity: Mutex<Option<KBox<IdentifyController>>>,
     #[pin]
@@ -99,7 +118,8 @@ struct Power {
 }
 
 impl Controller {
-    /// Prepares for a controller; does not touch it.
+    /// Prepares for a controller with so many interrupt vectors; does not change
+    /// anything about it.
     ///
     /// # Errors
     ///
@@ -108,6 +128,7 @@ impl Controller {
         device: &pci::Device<Core<'_>>,
         stream: Arc<EventStream>,
         settings: Settings,
+        vectors: u16,
     ) -> Result<Arc<Self>> {
         let registers = Arc::new(Registers::map(device)?, GFP_KERNEL)?;
         let admin = AdminQueue::new(
@@ -116,8 +137,16 @@ impl Controller {
             stream.clone(),
             settings.storm,
         )?;
-        let inquiry = Inquiry::new(device.as_ref(), admin.clone())?;
-        let io_queue = IoQueue::new(device.as_ref())?;
+        let bus_master = BusMaster::new(device);
+        let dma = DmaDevice::new(device.as_ref());
+        let inquiry = Inquiry::new(&dma, admin.clone())?;
+        let limits = IoQueueLimits {
+            queues: u16::try_from(possible_cpus()).unwrap_or(u16::MAX),
+            polled: settings.poll_queues,
+            entries: io_queue_entries(&registers, settings),
+            vectors,
+        };
+        let io_queues = IoQueues::new(device.as_ref(), &registers, &admin, &stream, limits)?;
         let namespaces = Namespaces::new()?;
         let power = Power {
             on: false,
@@ -131,9 +160,13 @@ impl Controller {
                 namespaces,
                 admin,
                 inquiry,
-                io_queue,
+                io_queues,
+                dma,
+                bus_master,
                 registers,
                 announcer: SetOnce::new(),
+                effects <- EffectsLogs::new(),
+                chosen_events <- new_spinlock!(None, "nvme_rs::Controller::chosen_events"),
                 identity <- new_mutex!(None, "nvme_rs::Controller::identity"),
                 state <- new_spinlock!(State::New, "nvme_rs::Controller::state"),
                 power <- new_mutex!(power, "nvme_rs::Controller::power"),
@@ -160,6 +193,18 @@ impl Controller {
 
     pub(crate) fn admin(&self) -> &Arc<AdminQueue> {
         &self.admin
+    }
+
+    pub(crate) fn io_queues(&self) -> &Arc<IoQueues> {
+        &self.io_queues
+    }
+
+    pub(crate) fn dma(&self) -> &DmaDevice {
+        &self.dma
+    }
+
+    pub(crate) fn effects(&self) -> &EffectsLogs {
+        &self.effects
     }
 
     pub(crate) fn inquiry(&self) -> &Inquiry {
@@ -221,8 +266,8 @@ impl Controller {
         if status.is_fatal() && !status.is_gone() {
             self.post(Lifecycle::FatalStatus { status });
         }
-        self.admin.close();
-        let restarted = enable::disable(&self.registers)
+        let restarted = self
+            .power_off()
             .map_err(Error::from)
             .and_then(|()| self.power_on(&mut power));
         let outcome = match restarted {
@@ -243,6 +288,19 @@ impl Controller {
         }
     }
 
+    /// Whether the controller's subsystem can be reset.
+    pub(crate) fn has_subsystem_reset(&self) -> bool {
+        self.registers.capabilities().subsystem_reset()
+    }
+
+    /// Resets the controller's subsystem. Every controller in it needs a
+    /// [`Self::reset`] afterwards.
+    pub(crate) fn reset_subsystem(&self) {
+        self.registers.reset_subsystem();
+        // The write is over when a read returns.
+        self.registers.status();
+    }
+
     /// Looks after a controller that nobody may be talking to. One that does
     /// not answer any more is declared dead. Returns whether it needs a reset:
     /// it reports a fatal error, or lost the state it was given. Sleeps.
@@ -255,13 +313,77 @@ impl Controller {
             return status.is_fatal() || !status.is_ready();
         }
         // A reset under way may be why it did not answer.
-        let _power = self.power.lock();
+        let Some(_power) = self.power.try_lock() else {
+            return false;
+        };
         if self.registers.status().is_gone() && self.step(Step::Lost).is_some() {
             dev_err!(self.device, "controller does not answer\n");
             self.post(Lifecycle::FatalStatus { status });
-            self.admin.close();
+            // It will not complete anything any more.
+            let _ = self.power_off();
         }
         false
+    }
+
+    /// Aborts commands that take too long, and gives back what abandoned ones
+    /// left. Returns whether only a reset helps. Sleeps.
+    pub(crate) fn look_after_commands(&self) -> bool {
+        while let Some(target) = self.admin.take_abort() {
+            match self.io_queues.get(target.queue) {
+                Some(queue) => queue.abort_over(target.command),
+                None => self.admin.abort_over(target.command),
+            }
+        }
+        let mut overdue = Overdue::Nothing;
+        for queue in self.submissions() {
+            overdue = overdue.max(queue.look_for_overdue());
+            queue.clear_away();
+        }
+        if overdue == Overdue::Nothing {
+            return false;
+        }
+        if self.state() != State::Live {
+            // Whoever starts the controller waits for it.
+            self.admin.close();
+        }
+        true
+    }
+
+    /// All queues that commands can be sent to.
+    fn submissions(&self) -> impl Iterator<Item = &dyn Submission> {
+        Iterator::chain(
+            core::iter::once(&*self.admin as &dyn Submission),
+            self.io_queues.submissions(),
+        )
+    }
+
+    /// Most bytes of data that a command may transfer: MDTS.
+    pub(super) fn data_limit_bytes(&self) -> u64 {
+        let page_shift_min = self.registers.capabilities().page_shift_min();
+        self.identity
+            .lock()
+            .as_ref()
+            .and_then(|identify| identify.data_limit_bytes(page_shift_min))
+            .unwrap_or(u64::MAX)
+    }
+
+    /// The event classes to enable when a process wants these: what the driver
+    /// acts on as well.
+    pub(super) fn merge_events(&self, wanted: EventConfiguration) -> EventConfiguration {
+        match self.identity.lock().as_ref() {
+            Some(identify) => wanted.merged(self.advertised_events(identify)),
+            None => wanted,
+        }
+    }
+
+    /// A process chose these event classes; they are enabled again after a
+    /// reset.
+    pub(super) fn choose_events(&self, chosen: EventConfiguration) {
+        *self.chosen_events.lock() = Some(chosen);
+    }
+
+    fn advertised_events(&self, identify: &IdentifyController) -> AdvertisedEvents {
+        identify.advertised_events(self.registers.capabilities().persistent_memory_region())
     }
 
     /// From now on, nobody gets anything done with the controller. Any context
@@ -269,6 +391,7 @@ impl Controller {
     pub(crate) fn delete(&self) {
         self.step(Step::Delete);
         self.admin.retire();
+        self.io_queues.retire();
     }
 
     /// Stops the controller in an orderly way: no more commands, no more
@@ -277,14 +400,41 @@ impl Controller {
         self.delete();
         let mut power = self.power.lock();
         if core::mem::replace(&mut power.on, false) {
-            let stopped = enable::shut_down(&self.registers, power.shutdown_limit)
-                .or_else(|_| enable::disable(&self.registers));
+            let mut stopped = enable::shut_down(&self.registers, power.shutdown_limit);
+            // Only a disabled controller is done with the commands it has.
+            if stopped.is_err() || self.submissions().any(|queue| queue.has_transfers()) {
+                stopped = enable::disable(&self.registers);
+            }
             // One that is gone has stopped.
             if !matches!(stopped, Ok(()) | Err(NotReady::Gone)) {
                 dev_err!(self.device, "controller did not stop: {:?}\n", stopped);
             }
         }
+        self.end_commands();
         self.stream.end();
+    }
+
+    /// Stops the controller at once: no more commands, no more access to
+    /// memory. All commands have ended when this returns. Sleeps.
+    ///
+    /// # Errors
+    ///
+    /// [`NotReady`]: it did not stop. It cannot access memory nevertheless.
+    fn power_off(&self) -> Result<(), NotReady> {
+        self.admin.close();
+        self.io_queues.close();
+        let disabled = enable::disable(&self.registers);
+        self.end_commands();
+        disabled
+    }
+
+    /// Ends what is outstanding on closed queues.
+    fn end_commands(&self) {
+        // Also a controller that did not stop must not access the memory of
+        // processes any more, which is theirs again after this.
+        self.bus_master.clear();
+        self.admin.cancel();
+        self.io_queues.cancel();
     }
 
     /// Enables a controller, in whatever state it is, and has it report events.
@@ -297,37 +447,50 @@ impl Controller {
     fn power_on(&self, power: &mut Power) -> Result {
         self.registers.refresh();
         enable::disable(&self.registers)?;
-        self.admin.reopen()?;
+        self.bus_master.set();
+        self.admin.empty()?;
         self.inquiry.renew();
         power.on = true;
         enable::enable(&self.registers, self.admin.setup())?;
+        self.admin.open()?;
         // What the controller has to say about the rest must not get lost.
         self.admin.want_aers(1);
 
         let identify: KBox<IdentifyController> = self.inquiry.ask(
             |address| SubmissionEntry::identify(Cns::Controller, NamespaceId::NONE, address),
-            PageBuffer::copy_out,
+            Buffer::copy_out,
         )?;
         power.shutdown_limit = shutdown_limit(&identify);
+        self.admin.limit_aborts(identify.acl);
         self.admin
             .want_aers(identify.aer_limit().min(self.settings.aers));
         // One that enables no event class still reports what cannot be switched
         // off, and one without I/O queues takes admin commands.
         self.tolerate("no event classes enabled", self.enable_events(&identify))?;
-        self.tolerate("no I/O queue", self.io_queue.create(&self.admin))?;
-        self.namespaces.rescan(&self.device, &self.inquiry);
+        if identify.has_io_queues() {
+            let entries = queue_entries_max(&self.registers);
+            self.tolerate("no I/O queues", self.io_queues.create(entries))?;
+        }
         dev_info!(
             self.device,
-            "{} {}, NVMe {:#x}, {} asynchronous event requests\n",
+            "{} {}, NVMe {:#x}, {} I/O queues, {} asynchronous event requests\n",
             Printable(&identify.model_number),
             Printable(&identify.serial_number),
             self.registers.version(),
-            self.admin.aers_outstanding(),
+            self.io_queues.count(),
+            self.admin.counts().aers_outstanding,
         );
+        self.renew_identity(identify);
+        Ok(())
+    }
+
+    /// Goes by what the controller says it is from now on. Sleeps.
+    fn renew_identity(&self, identify: KBox<IdentifyController>) {
         let old = self.identity.lock().replace(identify);
         // Memory is given back outside the lock.
         drop(old);
-        Ok(())
+        self.effects.forget();
+        self.rescan();
     }
 
     /// Settles the state after an attempt to start. Returns false if the driver
@@ -335,9 +498,7 @@ impl Controller {
     fn conclude(&self, power: &mut Power, started: Result) -> bool {
         if let Err(error) = started {
             dev_err!(self.device, "controller did not start: {:?}\n", error);
-            self.admin.close();
-            // What works of it must not touch memory any more.
-            power.on = enable::disable(&self.registers).is_err();
+            power.on = self.power_off().is_err();
         }
         self.step(match started {
             Ok(()) => Step::Started,
@@ -358,11 +519,54 @@ impl Controller {
         }
     }
 
-    /// Enables every event class the controller has.
+    /// Brings what is known of the namespaces, and of the commands that they
+    /// take, up to date. What cannot be found out stays as it was. Sleeps.
+    pub(crate) fn rescan(&self) {
+        self.namespaces.rescan(&self.device, &self.inquiry);
+        let has_log = |identify: &KBox<IdentifyController>| identify.effects_log();
+        if !self.identity.lock().as_ref().is_some_and(has_log) {
+            return;
+        }
+        let Ok(namespaces) = self.namespaces.all() else {
+            return;
+        };
+        let sets = namespaces
+            .iter()
+            .map(|namespace| namespace.identity().command_set);
+        for set in Iterator::chain(core::iter::once(CommandSetId::NVM), sets) {
+            if let Err(error) = self.effects.learn(set, &self.inquiry) {
+                dev_warn!(
+                    self.device,
+                    "no effects of commands known for set {:#x}: {:?}\n",
+                    set.0,
+                    error
+                );
+                return;
+            }
+        }
+    }
+
+    /// Asks the controller again what it is and what namespaces it has. What
+    /// cannot be found out stays as it was. Sleeps.
+    pub(crate) fn inquire_again(&self) {
+        let identify = self.inquiry.ask(
+            |address| SubmissionEntry::identify(Cns::Controller, NamespaceId::NONE, address),
+            Buffer::copy_out,
+        );
+        match identify {
+            Ok(identify) => self.renew_identity(identify),
+            Err(error) => dev_warn!(self.device, "no answer to Identify: {:?}\n", error),
+        }
+    }
+
+    /// Enables the event classes that a process chose, or every one the
+    /// controller has.
     fn enable_events(&self, identify: &IdentifyController) -> Result<(), AdminError> {
-        let advertised =
-            identify.advertised_events(self.registers.capabilities().persistent_memory_region());
-        let value = EventConfiguration::all_advertised(advertised);
+        let advertised = self.advertised_events(identify);
+        let value = match *self.chosen_events.lock() {
+            Some(chosen) => chosen.merged(advertised),
+            None => EventConfiguration::all_advertised(advertised),
+        };
         self.admin.execute(SubmissionEntry::set_features(
             FeatureId::AsynchronousEventConfiguration,
             value.0,
@@ -378,6 +582,19 @@ impl Controller {
 
     fn post(&self, event: Lifecycle) {
         self.stream.post(Record::lifecycle(event));
+    }
+}
+
+/// How many entries the controller's I/O queues can have.
+fn queue_entries_max(registers: &Registers) -> u16 {
+    u16::try_from(registers.capabilities().queue_entries_max()).unwrap_or(u16::MAX)
+}
+
+fn io_queue_entries(registers: &Registers, settings: Settings) -> u16 {
+    match queue_entries_max(registers) {
+        // Nonsense: it does not answer. A reset may revive it.
+        ..2 => settings.io_queue_depth,
+        entries_max => settings.io_queue_depth.min(entries_max),
     }
 }
 

@@ -57,7 +57,7 @@ impl Handle {
     pub(crate) fn release(&self) {
         if let Some(binding) = self.visit() {
             // Visitors that wait for the controller are sent home.
-            binding.controller().delete();
+            binding.controller().stop();
         }
         self.binding.close();
     }

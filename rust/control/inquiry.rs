@@ -3,14 +3,13 @@
 //! Admin commands of the driver itself that return data.
 
 use kernel::{
-    device::{Bound, Device},
     new_mutex,
     prelude::*,
     sync::{Arc, Mutex},
 };
 
 use crate::{
-    glue::dma::PageBuffer,
+    glue::dma::{Buffer, DmaDevice, PAGE_BUFFER_BYTES},
     spec::command::{DmaAddress, SubmissionEntry},
 };
 
@@ -21,13 +20,13 @@ use super::admin::{AdminError, AdminQueue};
 pub(crate) struct Inquiry {
     admin: Arc<AdminQueue>,
     #[pin]
-    buffer: Mutex<Buffer>,
+    page: Mutex<Page>,
 }
 
-struct Buffer {
-    page: PageBuffer,
-    /// A command timed out: the controller may write to the page at any time,
-    /// so that nothing in it can be trusted any more.
+struct Page {
+    buffer: Buffer,
+    /// A command was not answered: the controller may write to the page at any
+    /// time, so that nothing in it can be trusted any more.
     lost: bool,
 }
 
@@ -35,15 +34,15 @@ impl Inquiry {
     /// # Errors
     ///
     /// ENOMEM.
-    pub(crate) fn new(device: &Device<Bound>, admin: Arc<AdminQueue>) -> Result<Arc<Self>> {
-        let buffer = Buffer {
-            page: PageBuffer::new(device)?,
+    pub(crate) fn new(device: &DmaDevice, admin: Arc<AdminQueue>) -> Result<Arc<Self>> {
+        let page = Page {
+            buffer: Buffer::new(device, PAGE_BUFFER_BYTES)?,
             lost: false,
         };
         Arc::pin_init(
             pin_init!(Self {
                 admin,
-                buffer <- new_mutex!(buffer, "nvme_rs::Inquiry::buffer"),
+                page <- new_mutex!(page, "nvme_rs::Inquiry::page"),
             }),
             GFP_KERNEL,
         )
@@ -51,7 +50,7 @@ impl Inquiry {
 
     /// The controller was disabled: what it did to the page is over.
     pub(crate) fn renew(&self) {
-        self.buffer.lock().lost = false;
+        self.page.lock().lost = false;
     }
 
     /// Sends the command that `entry` makes for a page at that address, and
@@ -59,20 +58,20 @@ impl Inquiry {
     ///
     /// # Errors
     ///
-    /// Those of [`AdminQueue::execute`] and of `take`; EIO once a command timed
-    /// out, until [`Self::renew`].
+    /// Those of [`AdminQueue::execute`] and of `take`; EIO once a command was
+    /// not answered, until [`Self::renew`].
     pub(crate) fn ask<T>(
         &self,
         entry: impl FnOnce(DmaAddress) -> SubmissionEntry,
-        take: impl FnOnce(&PageBuffer) -> Result<T>,
+        take: impl FnOnce(&Buffer) -> Result<T>,
     ) -> Result<T> {
-        let mut buffer = self.buffer.lock();
-        if buffer.lost {
+        let mut page = self.page.lock();
+        if page.lost {
             return Err(EIO);
         }
-        let answer = self.admin.execute(entry(buffer.page.address()));
-        buffer.lost = answer == Err(AdminError::TimedOut);
+        let answer = self.admin.execute(entry(page.buffer.address()));
+        page.lost = answer == Err(AdminError::Unanswered);
         answer?;
-        take(&buffer.page)
+        take(&page.buffer)
     }
 }

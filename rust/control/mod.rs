@@ -7,10 +7,17 @@
 //! of the device.
 //!
 //! - [`stream`]: the event records and who waits for them;
+//! - [`command_queue`]: a pair of queues and what is outstanding on it;
 //! - [`admin`]: the admin queue, the Asynchronous Event Requests included;
+//! - [`events`]: what the admin queue does about events;
+//! - [`io_queue`], [`io_queues`]: an I/O queue pair, and all of them;
+//! - [`submit`]: what admin and I/O queues have in common;
+//! - [`scratch`], [`transfer`]: the memory of a command;
+//! - [`passthrough`], [`ring`]: commands of processes, waited for or not;
 //! - [`inquiry`]: commands of the driver's own that return data;
-//! - [`io_queue`]: the I/O queue pair;
 //! - [`namespaces`]: which namespaces there are;
+//! - [`effects`]: what commands change besides data;
+//! - [`turn`]: a lock whose taker can be interrupted;
 //! - [`controller`]: start, reset, stop;
 //! - [`attendant`]: what events make the driver do;
 //! - [`binding`]: all of it, tied to the device;
@@ -21,9 +28,19 @@
 pub(crate) mod admin;
 pub(crate) mod attendant;
 pub(crate) mod binding;
+pub(crate) mod command_queue;
 pub(crate) mod controller;
+pub(crate) mod effects;
+pub(crate) mod events;
 pub(crate) mod handle;
 pub(crate) mod inquiry;
 pub(crate) mod io_queue;
+pub(crate) mod io_queues;
 pub(crate) mod namespaces;
+pub(crate) mod passthrough;
+pub(crate) mod ring;
+mod scratch;
 pub(crate) mod stream;
+mod submit;
+pub(crate) mod transfer;
+pub(crate) mod turn;

@@ -1,26 +1,121 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Which namespaces are attached to the controller.
+//! Which namespaces are attached to the controller, and what they are like.
 
 use kernel::{
     device::Device,
-    new_mutex,
+    new_mutex, new_spinlock,
     prelude::*,
-    sync::{Arc, Mutex},
+    sync::{
+        atomic::{AtomicFlag, Relaxed},
+        Arc, Mutex, SetOnce, SpinLock,
+    },
 };
 
-use crate::spec::{
-    command::{NamespaceId, SubmissionEntry},
-    identify::{active_namespaces, Cns, IDENTIFY_BYTES, NAMESPACES_PER_LIST},
+use crate::{
+    glue::dma::Buffer,
+    spec::{
+        command::{NamespaceId, SubmissionEntry},
+        identify::{active_namespaces, Cns, IDENTIFY_BYTES, NAMESPACES_PER_LIST},
+        namespace::{CommandSetId, Descriptors, Format, IdentifyNamespace, NvmIdentifyNamespace},
+    },
 };
 
 use super::inquiry::Inquiry;
 
-/// The active namespaces of one controller, in ascending order.
+/// Who makes nodes for namespaces.
+pub(crate) trait Publisher: Send + Sync {
+    /// Makes what there is to see of a namespace, until the return value is
+    /// dropped. Sleeps.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM and others; the namespace then is not to be seen.
+    fn publish(&self, namespace: &Arc<Namespace>) -> Result<KBox<dyn Send + Sync>>;
+}
+
+/// A namespace that is, or was, attached to the controller.
+#[pin_data]
+pub(crate) struct Namespace {
+    nsid: NamespaceId,
+    identity: Identity,
+    gone: AtomicFlag,
+    #[pin]
+    size: SpinLock<Size>,
+}
+
+/// What makes a namespace that namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) command_set: CommandSetId,
+    pub(crate) descriptors: Descriptors,
+}
+
+/// What a format can change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// `None` for command sets without logical blocks.
+    pub(crate) format: Option<Format>,
+    /// Namespace Size, logical blocks.
+    pub(crate) nsze: u64,
+    /// Namespace Utilization, logical blocks.
+    pub(crate) nuse: u64,
+}
+
+impl Namespace {
+    fn new(nsid: NamespaceId, found: Found) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                nsid,
+                identity: found.identity,
+                gone: AtomicFlag::new(false),
+                size <- new_spinlock!(found.size, "nvme_rs::Namespace::size"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    pub(crate) fn nsid(&self) -> NamespaceId {
+        self.nsid
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    pub(crate) fn size(&self) -> Size {
+        *self.size.lock()
+    }
+
+    /// The namespace is not attached any more, or another one has its
+    /// identifier.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Relaxed)
+    }
+}
+
+/// What the controller says about a namespace.
+#[derive(Clone, Copy)]
+struct Found {
+    identity: Identity,
+    size: Size,
+}
+
+struct Entry {
+    namespace: Arc<Namespace>,
+    published: Option<KBox<dyn Send + Sync>>,
+}
+
+/// The namespaces of one controller.
 #[pin_data]
 pub(crate) struct Namespaces {
+    publisher: SetOnce<KBox<dyn Publisher>>,
+    /// Taken while the list is brought up to date.
     #[pin]
-    active: Mutex<KVec<NamespaceId>>,
+    scan: Mutex<()>,
+    /// In ascending order of their identifiers.
+    #[pin]
+    attached: Mutex<KVec<Entry>>,
 }
 
 impl Namespaces {
@@ -30,30 +125,172 @@ impl Namespaces {
     pub(crate) fn new() -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
-                active <- new_mutex!(KVec::new(), "nvme_rs::Namespaces::active"),
+                publisher: SetOnce::new(),
+                scan <- new_mutex!((), "nvme_rs::Namespaces::scan"),
+                attached <- new_mutex!(KVec::new(), "nvme_rs::Namespaces::attached"),
             }),
             GFP_KERNEL,
         )
     }
 
-    /// Brings the list up to date with what the controller says. The old list
-    /// stays if that fails. Sleeps.
-    pub(crate) fn rescan(&self, device: &Device, inquiry: &Inquiry) {
-        match scan(inquiry) {
-            Ok(active) => {
-                dev_info!(device, "{} active namespaces\n", active.len());
-                let old = core::mem::replace(&mut *self.active.lock(), active);
-                // Memory is given back outside the lock.
-                drop(old);
+    /// Has `publisher` show the namespaces there are and those to come. Sleeps.
+    pub(crate) fn publish_by(&self, publisher: KBox<dyn Publisher>, device: &Device) {
+        let _scan = self.scan.lock();
+        self.publisher.populate(publisher);
+        let Ok(all) = self.all() else {
+            dev_warn!(device, "no memory to show the namespaces\n");
+            return;
+        };
+        for namespace in &all {
+            let published = self.show(namespace, device);
+            let mut attached = self.attached.lock();
+            if let Some(entry) = attached
+                .iter_mut()
+                .find(|entry| Arc::ptr_eq(&entry.namespace, namespace))
+            {
+                entry.published = published;
             }
+        }
+    }
+
+    /// Brings the list up to date with what the controller says. What cannot be
+    /// found out stays as it was. Sleeps.
+    pub(crate) fn rescan(&self, device: &Device, inquiry: &Inquiry) {
+        let _scan = self.scan.lock();
+        match self.renew(device, inquiry) {
+            Ok(count) => dev_info!(device, "{} active namespaces\n", count),
             Err(error) => dev_warn!(device, "no list of namespaces: {:?}\n", error),
         }
     }
 
-    /// Calls `each` for every active namespace, in ascending order.
-    pub(crate) fn for_each(&self, each: impl FnMut(&NamespaceId)) {
-        self.active.lock().iter().for_each(each);
+    /// Nobody sees any namespace any more. Sleeps.
+    pub(crate) fn withdraw(&self) {
+        let _scan = self.scan.lock();
+        let all = core::mem::replace(&mut *self.attached.lock(), KVec::new());
+        for entry in all {
+            entry.namespace.gone.store(true, Relaxed);
+            // Takes the node away; outside the lock, as that waits for others.
+            drop(entry.published);
+        }
     }
+
+    /// The namespaces at this moment, in ascending order.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM.
+    pub(crate) fn all(&self) -> Result<KVec<Arc<Namespace>>> {
+        let attached = self.attached.lock();
+        let mut all = KVec::with_capacity(attached.len(), GFP_KERNEL)?;
+        for entry in attached.iter() {
+            all.push(entry.namespace.clone(), GFP_KERNEL)?;
+        }
+        Ok(all)
+    }
+
+    /// The namespace, if there is exactly one.
+    pub(crate) fn only(&self) -> Only {
+        match &**self.attached.lock() {
+            [] => Only::None,
+            [entry] => Only::One(entry.namespace.clone()),
+            _ => Only::Several,
+        }
+    }
+
+    /// Calls `each` for every namespace, in ascending order, with a lock held.
+    pub(crate) fn for_each(&self, mut each: impl FnMut(&Namespace)) {
+        self.attached
+            .lock()
+            .iter()
+            .for_each(|entry| each(&entry.namespace));
+    }
+
+    /// Returns how many there are.
+    fn renew(&self, device: &Device, inquiry: &Inquiry) -> Result<usize> {
+        let active = scan(inquiry)?;
+        while let Some(entry) = self.take(|nsid| active.binary_search(&nsid).is_err()) {
+            retire(entry, device);
+        }
+        for &nsid in &active {
+            match inspect(inquiry, nsid) {
+                Ok(found) => self.update(nsid, found, device)?,
+                Err(error) => dev_warn!(device, "namespace {}: {:?}\n", nsid.0, error),
+            }
+        }
+        Ok(active.len())
+    }
+
+    /// Makes what was found out about a namespace known.
+    fn update(&self, nsid: NamespaceId, found: Found, device: &Device) -> Result {
+        let same = self.attached.lock().iter().any(|entry| {
+            let same = entry.namespace.nsid == nsid && entry.namespace.identity == found.identity;
+            if same {
+                *entry.namespace.size.lock() = found.size;
+            }
+            same
+        });
+        if same {
+            return Ok(());
+        }
+        if let Some(entry) = self.take(|other| other == nsid) {
+            retire(entry, device);
+        }
+        let namespace = Namespace::new(nsid, found)?;
+        let published = self.show(&namespace, device);
+        let entry = Entry {
+            namespace,
+            published,
+        };
+        let mut attached = self.attached.lock();
+        let place = attached
+            .iter()
+            .take_while(|entry| entry.namespace.nsid < nsid)
+            .count();
+        attached.push(entry, GFP_KERNEL)?;
+        if let Some(later) = attached.get_mut(place..) {
+            later.rotate_right(1);
+        }
+        Ok(())
+    }
+
+    /// Takes the first entry out whose identifier is `unwanted`.
+    fn take(&self, unwanted: impl Fn(NamespaceId) -> bool) -> Option<Entry> {
+        let mut attached = self.attached.lock();
+        let place = attached
+            .iter()
+            .position(|entry| unwanted(entry.namespace.nsid))?;
+        attached.remove(place).ok()
+    }
+
+    fn show(&self, namespace: &Arc<Namespace>, device: &Device) -> Option<KBox<dyn Send + Sync>> {
+        match self.publisher.as_ref()?.publish(namespace) {
+            Ok(published) => Some(published),
+            Err(error) => {
+                dev_warn!(
+                    device,
+                    "namespace {} cannot be shown: {:?}\n",
+                    namespace.nsid.0,
+                    error
+                );
+                None
+            }
+        }
+    }
+}
+
+/// How many namespaces there are, where one is wanted.
+pub(crate) enum Only {
+    None,
+    One(Arc<Namespace>),
+    Several,
+}
+
+/// Takes what there is to see of a namespace away. Sleeps, and waits for those
+/// who look at it: not with a lock held that they take.
+fn retire(entry: Entry, device: &Device) {
+    dev_info!(device, "namespace {} is gone\n", entry.namespace.nsid.0);
+    entry.namespace.gone.store(true, Relaxed);
+    drop(entry.published);
 }
 
 /// Asks the controller which namespaces are attached to it.
@@ -72,7 +309,7 @@ fn scan(inquiry: &Inquiry) -> Result<KVec<NamespaceId>> {
         // Lists those above `last`.
         inquiry.ask(
             |address| SubmissionEntry::identify(Cns::ActiveNamespaceList, last, address),
-            |page| page.copy_to(&mut list),
+            |page| page.copy_to(0, &mut list),
         )?;
         for nsid in active_namespaces(&list) {
             if nsid <= last {
@@ -86,4 +323,48 @@ fn scan(inquiry: &Inquiry) -> Result<KVec<NamespaceId>> {
             return Ok(active);
         }
     }
+}
+
+/// Asks the controller what a namespace is like.
+///
+/// # Errors
+///
+/// Those of [`Inquiry::ask`], ENOMEM.
+fn inspect(inquiry: &Inquiry, nsid: NamespaceId) -> Result<Found> {
+    // A controller of before revision 1.3 has no descriptors.
+    let mut descriptors = inquiry
+        .ask(
+            |address| SubmissionEntry::identify(Cns::NamespaceDescriptors, nsid, address),
+            Buffer::copy_out::<[u8; IDENTIFY_BYTES]>,
+        )
+        .map(|list| Descriptors::parse(&list[..]))
+        .unwrap_or_default();
+    let command_set = CommandSetId(descriptors.command_set.unwrap_or(CommandSetId::NVM.0));
+    let mut size = Size::default();
+    if command_set.has_logical_blocks() {
+        let identify: KBox<IdentifyNamespace> = inquiry.ask(
+            |address| SubmissionEntry::identify(Cns::Namespace, nsid, address),
+            Buffer::copy_out,
+        )?;
+        descriptors.or_from(&identify);
+        // Only where protection information can have several sizes.
+        let extension: Option<KBox<NvmIdentifyNamespace>> = inquiry
+            .ask(
+                |address| SubmissionEntry::identify(Cns::CommandSetNamespace, nsid, address),
+                Buffer::copy_out,
+            )
+            .ok();
+        size = Size {
+            format: identify.format(extension.as_deref()),
+            nsze: identify.nsze.get(),
+            nuse: identify.nuse.get(),
+        };
+    }
+    Ok(Found {
+        identity: Identity {
+            command_set,
+            descriptors,
+        },
+        size,
+    })
 }

@@ -117,9 +117,13 @@ impl EventStream {
         number
     }
 
-    /// Adds the last record: the driver lets go of the controller.
+    /// Adds the last record: the driver lets go of the controller. Does nothing
+    /// the second time.
     pub(crate) fn end(&self) {
         let mut log = self.log.lock();
+        if log.ended {
+            return;
+        }
         log.events.post(Record::lifecycle(Lifecycle::Removed));
         log.ended = true;
         drop(log);

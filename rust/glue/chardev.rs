@@ -17,14 +17,16 @@ use kernel::{
     error::{from_err_ptr, to_result},
     new_mutex,
     prelude::*,
+    str::CString,
     sync::{Arc, Mutex},
     types::Opaque, //
 };
 
 use super::{
     bindings,
-    class::Class,
-    file_operations::{FileOperations, Vtable}, //
+    class::{kobject_of, Class},
+    file_operations::{FileOperations, Operations},
+    kobject::InSysfs, //
 };
 
 /// Most nodes a range can have.
@@ -75,8 +77,8 @@ impl<F: FileOperations> Region<F> {
                     // SAFETY: `slot` is valid for writes and pinned from here
                     // on; the operations live as long as the module.
                     unsafe {
-                        bindings::cdev_init(slot, &Vtable::<F>::OPERATIONS);
-                        (*slot).owner = Vtable::<F>::OPERATIONS.owner;
+                        bindings::cdev_init(slot, &Operations::<F>::TABLE);
+                        (*slot).owner = Operations::<F>::TABLE.owner;
                     }
                 }),
             }),
@@ -152,7 +154,7 @@ pub(crate) struct Node<F: FileOperations> {
     entry: Entry<F>,
     _class: Arc<Class<F::Node>>,
     device: NonNull<bindings::device>,
-    _node: Arc<F::Node>,
+    node: Arc<F::Node>,
 }
 
 // SAFETY: A registered device may be used and unregistered on any thread.
@@ -168,11 +170,11 @@ impl<F: FileOperations> Node<F> {
     /// # Errors
     ///
     /// ENOSPC if all numbers are taken, EEXIST if the name is, ENOMEM.
-    pub(crate) fn new(
+    pub(crate) fn numbered(
         region: &Arc<Region<F>>,
         class: &Arc<Class<F::Node>>,
         parent: &Device,
-        prefix: &'static CStr,
+        prefix: &CStr,
         lowest: u32,
         node: Arc<F::Node>,
     ) -> Result<Self> {
@@ -180,18 +182,54 @@ impl<F: FileOperations> Node<F> {
             index: region.insert(lowest as usize, node.clone())?,
             region: region.clone(),
         };
-        // SAFETY: Class and parent are valid; `node` lives longer than the
-        // device; the format takes a string and an unsigned number, which
-        // follow.
+        let name = CString::try_from_fmt(fmt!("{}{}", prefix, entry.index))?;
+        let parent = core::ptr::from_ref(parent).cast_mut().cast();
+        // SAFETY: The parent is valid.
+        unsafe { Self::create(entry, class, parent, &name, node) }
+    }
+
+    /// Makes a node `name` below `parent`, which has to outlive it. It can be
+    /// opened before this returns.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::numbered`].
+    pub(crate) fn named<P: FileOperations>(
+        region: &Arc<Region<F>>,
+        class: &Arc<Class<F::Node>>,
+        parent: &Node<P>,
+        name: &CStr,
+        node: Arc<F::Node>,
+    ) -> Result<Self> {
+        let entry = Entry {
+            index: region.insert(0, node.clone())?,
+            region: region.clone(),
+        };
+        // SAFETY: The parent is registered, by its type invariant.
+        unsafe { Self::create(entry, class, parent.device.as_ptr(), name, node) }
+    }
+
+    /// # Safety
+    ///
+    /// `parent` must be valid.
+    unsafe fn create(
+        entry: Entry<F>,
+        class: &Arc<Class<F::Node>>,
+        parent: *mut bindings::device,
+        name: &CStr,
+        node: Arc<F::Node>,
+    ) -> Result<Self> {
+        // SAFETY: The class is valid, and so is the parent by the safety
+        // requirement; `node` lives longer than the device; the format takes a
+        // string, which follows.
         let device = from_err_ptr(unsafe {
             bindings::device_create(
                 class.as_raw(),
-                core::ptr::from_ref(parent).cast_mut().cast(),
+                parent,
                 entry.number(),
                 Arc::as_ptr(&node).cast_mut().cast(),
-                c"%s%u".as_char_ptr(),
-                prefix.as_char_ptr(),
-                entry.index as c_uint,
+                c"%s".as_char_ptr(),
+                name.as_char_ptr(),
             )
         })?;
         // INVARIANT: Registered just now.
@@ -199,13 +237,18 @@ impl<F: FileOperations> Node<F> {
             entry,
             _class: class.clone(),
             device: NonNull::new(device).ok_or(ENOMEM)?,
-            _node: node,
+            node,
         })
     }
 
     /// The number in the node's name.
     pub(crate) fn instance(&self) -> usize {
         self.entry.index
+    }
+
+    /// What the node stands for.
+    pub(crate) fn node(&self) -> &Arc<F::Node> {
+        &self.node
     }
 
     /// Sends a `change` uevent with `variable`, a `NAME=value`. Sleeps.
@@ -221,6 +264,13 @@ impl<F: FileOperations> Node<F> {
                 variables.as_mut_ptr(),
             )
         };
+    }
+}
+
+// SAFETY: The device is in sysfs while it is registered, by the type invariant.
+unsafe impl<F: FileOperations> InSysfs for Node<F> {
+    fn kobject(&self) -> NonNull<bindings::kobject> {
+        kobject_of(self.device)
     }
 }
 

@@ -5,14 +5,21 @@
 //!
 //! The `kernel` crate has neither.
 
-use core::marker::PhantomData;
+use core::{marker::PhantomData, ptr::NonNull};
 
 use kernel::{
-    container_of, error::to_result, page::PAGE_SIZE, prelude::*, str::Formatter, sync::Arc,
-    types::Opaque,
+    container_of,
+    device::Device,
+    error::{from_err_ptr, to_result},
+    prelude::*,
+    sync::Arc,
+    types::Opaque, //
 };
 
-use super::bindings;
+use super::{
+    bindings,
+    kobject::{content, InSysfs, Show}, //
+};
 
 /// A file in the folder of each device of a class. `N` is what the device
 /// stands for.
@@ -27,9 +34,6 @@ pub(crate) struct Attribute<N> {
     show: Option<Show<N>>,
     store: Option<Store<N>>,
 }
-
-/// Writes the content of an attribute, newline included.
-pub(crate) type Show<N> = fn(&N, &mut Formatter<'_>) -> Result;
 
 /// Does what writing these bytes to an attribute asks for.
 pub(crate) type Store<N> = fn(&N, &[u8]) -> Result;
@@ -83,7 +87,7 @@ pub(crate) struct Class<N> {
     groups: [*const bindings::attribute_group; 2],
     group: bindings::attribute_group,
     list: KVec<*mut bindings::attribute>,
-    environment: &'static CStr,
+    environment: Option<&'static CStr>,
     _node: PhantomData<fn(&N)>,
 }
 
@@ -96,7 +100,7 @@ unsafe impl<N> Sync for Class<N> {}
 
 impl<N: Send + Sync + 'static> Class<N> {
     /// Makes the class `name`. Each uevent of a device in it carries
-    /// `environment`, a `NAME=value`.
+    /// `environment`, a `NAME=value`, if there is one.
     ///
     /// # Errors
     ///
@@ -104,7 +108,7 @@ impl<N: Send + Sync + 'static> Class<N> {
     /// trace, so ask beforehand whether it can be so. ENOMEM.
     pub(crate) fn new(
         name: &'static CStr,
-        environment: &'static CStr,
+        environment: Option<&'static CStr>,
         attributes: &'static [Attribute<N>],
     ) -> Result<Arc<Self>> {
         let mut list = KVec::with_capacity(attributes.len() + 1, GFP_KERNEL)?;
@@ -177,18 +181,15 @@ unsafe extern "C" fn show<N>(
 ) -> isize {
     // SAFETY: By the safety requirement. The data lives until the device is
     // unregistered, which waits for this call.
-    let (attribute, node, buffer) = unsafe {
+    let (attribute, node) = unsafe {
         (
             &*container_of!(attribute, Attribute<N>, raw),
             &*bindings::dev_get_drvdata(device).cast_const().cast::<N>(),
-            core::slice::from_raw_parts_mut(buffer.cast::<u8>(), PAGE_SIZE),
         )
     };
-    let mut formatter = Formatter::new(buffer);
-    match attribute.show.map(|show| show(node, &mut formatter)) {
-        // CAST: At most a page.
-        Some(Ok(())) => formatter.bytes_written().min(PAGE_SIZE) as isize,
-        Some(Err(error)) => error.to_errno() as isize,
+    match attribute.show {
+        // SAFETY: By the safety requirement.
+        Some(show) => unsafe { content(buffer, show, node) },
         None => EIO.to_errno() as isize,
     }
 }
@@ -231,14 +232,102 @@ unsafe extern "C" fn uevent<N>(
     variables: *mut bindings::kobj_uevent_env,
 ) -> c_int {
     // SAFETY: By the safety requirement. The class lives longer than its
-    // devices. The format takes one string, which follows.
-    unsafe {
+    // devices.
+    let class = unsafe {
         let class = (*device).class.cast_mut();
-        let class = &*container_of!(Opaque::cast_from(class), Class<N>, class);
-        bindings::add_uevent_var(
-            variables,
-            c"%s".as_char_ptr(),
-            class.environment.as_char_ptr(),
-        )
+        &*container_of!(Opaque::cast_from(class), Class<N>, class)
+    };
+    let Some(environment) = class.environment else {
+        return 0;
+    };
+    // SAFETY: As above. The format takes one string, which follows.
+    unsafe { bindings::add_uevent_var(variables, c"%s".as_char_ptr(), environment.as_char_ptr()) }
+}
+
+/// A device that is nothing but an entry in a class, from creation to drop.
+/// Dropping it waits for accesses to its attributes.
+///
+/// # Invariants
+///
+/// `device` is registered in `_class`, with `node` as its data.
+pub(crate) struct ClassDevice<N> {
+    _class: Arc<Class<N>>,
+    device: NonNull<bindings::device>,
+    node: Arc<N>,
+}
+
+// SAFETY: A registered device may be used and unregistered on any thread, and
+// `Arc<N>` may be sent.
+unsafe impl<N: Send + Sync> Send for ClassDevice<N> {}
+
+// SAFETY: What takes `&self` changes nothing.
+unsafe impl<N: Send + Sync> Sync for ClassDevice<N> {}
+
+impl<N: Send + Sync + 'static> ClassDevice<N> {
+    /// Makes a device whose name is `prefix` and `number`. It is below none
+    /// other. Sleeps.
+    ///
+    /// # Errors
+    ///
+    /// EEXIST if the name is taken; the kernel then logs a call trace. ENOMEM.
+    pub(crate) fn new(
+        class: &Arc<Class<N>>,
+        prefix: &'static CStr,
+        number: u32,
+        node: Arc<N>,
+    ) -> Result<Self> {
+        // SAFETY: The class is valid, there need be no parent, `node` lives
+        // longer than the device. The format takes a string and an unsigned
+        // number, which follow.
+        let device = from_err_ptr(unsafe {
+            bindings::device_create(
+                class.as_raw(),
+                core::ptr::null_mut(),
+                0,
+                Arc::as_ptr(&node).cast_mut().cast(),
+                c"%s%u".as_char_ptr(),
+                prefix.as_char_ptr(),
+                number as c_uint,
+            )
+        })?;
+        // INVARIANT: Registered just now.
+        Ok(Self {
+            _class: class.clone(),
+            device: NonNull::new(device).ok_or(ENOMEM)?,
+            node,
+        })
     }
+
+    /// What the device stands for.
+    pub(crate) fn node(&self) -> &Arc<N> {
+        &self.node
+    }
+}
+
+// SAFETY: The device is in sysfs while it is registered, by the type invariant.
+unsafe impl<N> InSysfs for ClassDevice<N> {
+    fn kobject(&self) -> NonNull<bindings::kobject> {
+        kobject_of(self.device)
+    }
+}
+
+impl<N> Drop for ClassDevice<N> {
+    fn drop(&mut self) {
+        // SAFETY: Registered by the type invariant.
+        unsafe { bindings::device_unregister(self.device.as_ptr()) };
+    }
+}
+
+/// The kobject that is part of a device.
+pub(super) fn kobject_of(device: NonNull<bindings::device>) -> NonNull<bindings::kobject> {
+    // A `struct device` starts with its kobject, so the pointer is not null.
+    const _: () = assert!(core::mem::offset_of!(bindings::device, kobj) == 0);
+    device.cast()
+}
+
+/// The NUMA node that a device is at; -1: none in particular.
+pub(crate) fn numa_node(device: &Device) -> i32 {
+    // SAFETY: The device is valid, and the node does not change after the
+    // device was found.
+    unsafe { bindings::nvme_rs_dev_to_node(core::ptr::from_ref(device).cast_mut().cast()) }
 }

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! `struct completion` with a time limit.
+//! `struct completion` with a time limit and a wait that a fatal signal ends.
 //!
 //! `kernel::sync::Completion` can only wait for ever and cannot be used twice.
 
-use kernel::{prelude::*, time::Delta, types::Opaque};
+use kernel::{prelude::*, task::MAX_SCHEDULE_TIMEOUT, time::Delta, types::Opaque};
 
 use super::{bindings, work::jiffies};
 
-/// Whether something happened within a time limit.
+/// What ended a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Waited {
     Completed,
     TimedOut,
+    /// The process is being killed.
+    Killed,
 }
 
 /// A flag that is set once for each waiter and can be waited for.
@@ -45,14 +47,21 @@ impl Completion {
     }
 
     /// Waits until the flag is set and clears it. Sleeps, not interruptible.
-    pub(crate) fn wait(&self, limit: Delta) -> Waited {
+    pub(crate) fn wait(&self) {
+        // SAFETY: Initialised by `new` and valid as long as `self`.
+        unsafe { bindings::wait_for_completion(self.inner.get()) }
+    }
+
+    /// As [`Self::wait`], at most for `limit`, or until the process is killed.
+    pub(crate) fn wait_killable(&self, limit: Option<Delta>) -> Waited {
+        let limit = limit.map_or(MAX_SCHEDULE_TIMEOUT as c_ulong, jiffies);
         // SAFETY: Initialised by `new` and valid as long as `self`.
         let left =
-            unsafe { bindings::wait_for_completion_timeout(self.inner.get(), jiffies(limit)) };
-        if left == 0 {
-            Waited::TimedOut
-        } else {
-            Waited::Completed
+            unsafe { bindings::wait_for_completion_killable_timeout(self.inner.get(), limit) };
+        match left {
+            ..0 => Waited::Killed,
+            0 => Waited::TimedOut,
+            1.. => Waited::Completed,
         }
     }
 }

@@ -7,13 +7,17 @@
 use core::mem::size_of;
 
 use kernel::{
-    alloc::flags::__GFP_ZERO,
+    alloc::flags::{__GFP_NOWARN, __GFP_ZERO},
     device::{Bound, Device},
     dma::Coherent,
     io::{io_project, Io},
+    page::PAGE_SIZE,
     prelude::*,
+    sync::aref::ARef,
     transmute,
 };
+
+use super::bindings;
 
 use crate::spec::{
     command::{DmaAddress, SubmissionEntry},
@@ -31,51 +35,97 @@ unsafe impl transmute::AsBytes for CompletionEntry {}
 // SAFETY: As for `SubmissionEntry`.
 unsafe impl transmute::FromBytes for CompletionEntry {}
 
-/// One memory page for what a command returns.
-pub(crate) struct PageBuffer(Coherent<[u8]>);
+/// A device for which memory can be mapped.
+///
+/// To be dropped before the device is unbound; memory that is still mapped is
+/// not unmapped later.
+#[derive(Clone)]
+pub(crate) struct DmaDevice(ARef<Device>);
 
-/// Size of a [`PageBuffer`].
+impl DmaDevice {
+    pub(crate) fn new(device: &Device<Bound>) -> Self {
+        Self(device.into())
+    }
+
+    pub(super) fn as_raw(&self) -> *mut bindings::device {
+        // `Device` is a transparent wrapper of `struct device`, which is shared
+        // with C and never accessed through a Rust reference.
+        core::ptr::from_ref::<Device>(&self.0).cast_mut().cast()
+    }
+
+    /// The longest segment to map at once: whole pages.
+    pub(super) fn segment_limit_bytes(&self) -> usize {
+        // SAFETY: The device is bound to us.
+        let limit = unsafe { bindings::dma_max_mapping_size(self.as_raw()) };
+        (limit - limit % PAGE_SIZE).max(PAGE_SIZE)
+    }
+
+    /// The device, which is bound as long as we are not told otherwise.
+    fn bound(&self) -> &Device<Bound> {
+        // SAFETY: By the requirement of the type, the device is still bound.
+        unsafe { self.0.as_bound() }
+    }
+}
+
+/// Memory that a controller and the driver share.
+pub(crate) struct Buffer(Coherent<[u8]>);
+
+/// Size of a memory page as a [`Buffer`].
 pub(crate) const PAGE_BUFFER_BYTES: usize = 4096;
 
-impl PageBuffer {
+impl Buffer {
+    /// Allocates contiguous, zeroed memory, which starts at the start of a
+    /// memory page.
+    ///
     /// # Errors
     ///
-    /// ENOMEM.
-    pub(crate) fn new(device: &Device<Bound>) -> Result<Self> {
+    /// ENOMEM; EINVAL for no bytes.
+    pub(crate) fn new(device: &DmaDevice, length_bytes: usize) -> Result<Self> {
         Ok(Self(Coherent::zeroed_slice(
-            device,
-            PAGE_BUFFER_BYTES,
-            GFP_KERNEL,
+            device.bound(),
+            length_bytes,
+            GFP_KERNEL | __GFP_NOWARN,
         )?))
     }
 
-    /// Where the controller finds it; the start of a memory page.
+    /// Where the controller finds it.
     pub(crate) fn address(&self) -> DmaAddress {
         DmaAddress(self.0.dma_address())
     }
 
-    /// Copies the first bytes of the page over `to`.
+    /// Copies what starts at `offset` over `to`.
     ///
     /// # Errors
     ///
-    /// EINVAL if `to` is longer than the page; it is unchanged then.
-    pub(crate) fn copy_to(&self, to: &mut [u8]) -> Result {
-        let length_bytes = to.len();
-        io_project!(self.0, [try: 0..length_bytes]).copy_to_slice(to);
+    /// EINVAL if there are fewer bytes than that; `to` is unchanged then.
+    pub(crate) fn copy_to(&self, offset: usize, to: &mut [u8]) -> Result {
+        let end = offset.checked_add(to.len()).ok_or(EINVAL)?;
+        io_project!(self.0, [try: offset..end]).copy_to_slice(to);
         Ok(())
     }
 
-    /// The first bytes of the page as a `T`, in memory of its own.
+    /// Copies `from` to `offset`.
     ///
     /// # Errors
     ///
-    /// EINVAL if `T` is larger than the page, ENOMEM.
+    /// EINVAL if there is no room for so many bytes; nothing is copied then.
+    pub(crate) fn copy_from(&self, offset: usize, from: &[u8]) -> Result {
+        let end = offset.checked_add(from.len()).ok_or(EINVAL)?;
+        io_project!(self.0, [try: offset..end]).copy_from_slice(from);
+        Ok(())
+    }
+
+    /// The first bytes as a `T`, in memory of its own.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL if `T` is larger than the buffer, ENOMEM.
     pub(crate) fn copy_out<T: zerocopy::FromBytes + zerocopy::IntoBytes>(&self) -> Result<KBox<T>> {
         let copy = KBox::<T>::new_uninit(GFP_KERNEL | __GFP_ZERO)?;
         // SAFETY: All bytes are zero, and for a `FromBytes` type any bytes are
         // a value.
         let mut copy = unsafe { copy.assume_init() };
-        self.copy_to(copy.as_mut_bytes())?;
+        self.copy_to(0, copy.as_mut_bytes())?;
         Ok(copy)
     }
 }

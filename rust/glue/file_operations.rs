@@ -4,7 +4,7 @@
 //!
 //! `kernel::miscdevice` has no `poll`, no `llseek` and no `fasync`.
 
-use core::marker::PhantomData;
+use core::{marker::PhantomData, ptr::NonNull};
 
 use kernel::{
     fs::File,
@@ -14,7 +14,12 @@ use kernel::{
     types::ForeignOwnable, //
 };
 
-use super::{bindings, chardev::Region, fasync::AsyncFiles};
+use super::{
+    bindings,
+    chardev::Region,
+    fasync::AsyncFiles,
+    uring::{self, Issue, Poller},
+};
 
 /// Whether an operation may sleep until there is something to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,14 +49,60 @@ pub(crate) enum Readiness {
     ReadableThenGone,
 }
 
+/// Whether a file was opened for writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OpenMode {
+    ReadOnly,
+    Writable,
+}
+
+impl OpenMode {
+    fn of(mode: bindings::fmode_t) -> Self {
+        if mode & bindings::FMODE_WRITE == 0 {
+            Self::ReadOnly
+        } else {
+            Self::Writable
+        }
+    }
+}
+
+/// What kind of process calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Abi {
+    Native,
+    /// One with 32-bit pointers.
+    Compat,
+}
+
+/// A call of `ioctl()`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ioctl {
+    pub(crate) command: u32,
+    /// The address in user space, or the number, that was given.
+    pub(crate) argument: usize,
+    pub(crate) mode: OpenMode,
+    pub(crate) abi: Abi,
+}
+
 /// An open file of a character device.
 pub(crate) trait FileOperations: Send + Sync + Sized + 'static {
     /// What a node of the device stands for.
     type Node: Send + Sync + 'static;
 
+    /// What can be done with the files: [`Operations::commands`] or
+    /// [`Operations::stream`].
+    const OPERATIONS: Operations<Self>;
+
     /// A file on `node` is opened.
     fn open(node: Arc<Self::Node>) -> impl PinInit<Self, Error>;
 
+    /// `ioctl()`. Returns what the system call returns.
+    fn ioctl(self: Pin<&Self>, call: Ioctl) -> Result<isize>;
+}
+
+/// An open file that is a stream: it can be read and waited for, and remembers
+/// itself where it stands.
+pub(crate) trait Stream: FileOperations {
     /// `read()` and its relatives, io_uring's included. `position` is zero for
     /// `read()`; io_uring also says -1. Returns the number of bytes put into
     /// `to`.
@@ -65,10 +116,6 @@ pub(crate) trait FileOperations: Send + Sync + Sized + 'static {
     /// `lseek()`. Returns the new position.
     fn seek(self: Pin<&Self>, origin: Whence, offset_bytes: i64) -> Result<i64>;
 
-    /// `ioctl()`, of 32-bit callers too: structs must have one layout for both.
-    /// `argument` is the address in user space, or the number, that was given.
-    fn ioctl(self: Pin<&Self>, command: u32, argument: usize) -> Result<isize>;
-
     /// The files that get a signal when there is something to read.
     fn async_files(&self) -> &AsyncFiles;
 
@@ -77,22 +124,53 @@ pub(crate) trait FileOperations: Send + Sync + Sized + 'static {
     fn poll(self: Pin<&Self>, file: &File, table: &PollTable<'_>) -> Readiness;
 }
 
-/// The C side of [`FileOperations`].
-pub(super) struct Vtable<F>(PhantomData<F>);
+/// What became of a command that was issued.
+pub(crate) enum Issued {
+    /// It is, or will be, completed by the [`Issue`].
+    Queued,
+}
 
-impl<F: FileOperations> Vtable<F> {
-    pub(super) const OPERATIONS: bindings::file_operations = bindings::file_operations {
-        owner: kernel::module::this_module::<crate::LocalModule>().as_ptr(),
-        open: Some(Self::open),
-        release: Some(Self::release),
-        llseek: Some(Self::llseek),
-        read_iter: Some(Self::read_iter),
-        poll: Some(Self::poll),
-        unlocked_ioctl: Some(Self::ioctl),
-        compat_ioctl: bindings::compat_ptr_ioctl,
-        fasync: Some(Self::fasync),
-        ..pin_init::zeroed()
-    };
+/// An open file that takes commands by io_uring.
+pub(crate) trait RingOperations: FileOperations {
+    /// A command is issued.
+    ///
+    /// # Errors
+    ///
+    /// EAGAIN to be issued again where it may sleep; any other ends the
+    /// command. Not once it is [`Issued::Queued`].
+    fn issue(self: Pin<&Self>, issue: Issue, mode: OpenMode) -> Result<Issued>;
+
+    /// Looks for completions of commands that are polled for. Returns how many
+    /// there were.
+    fn poll_commands(self: Pin<&Self>, poller: &Poller) -> usize;
+}
+
+/// The C side of [`FileOperations`].
+pub(crate) struct Operations<F> {
+    table: bindings::file_operations,
+    /// Bits of `f_mode` that an open file gets.
+    mode: bindings::fmode_t,
+    _file: PhantomData<fn(F)>,
+}
+
+impl<F: FileOperations> Operations<F> {
+    /// `ioctl()`.
+    pub(crate) const fn commands() -> Self {
+        Self {
+            table: bindings::file_operations {
+                owner: kernel::module::this_module::<crate::LocalModule>().as_ptr(),
+                open: Some(Self::open),
+                release: Some(Self::release),
+                unlocked_ioctl: Some(Self::ioctl),
+                compat_ioctl: bindings::compat_ptr_ioctl,
+                ..pin_init::zeroed()
+            },
+            mode: 0,
+            _file: PhantomData,
+        }
+    }
+
+    pub(super) const TABLE: bindings::file_operations = F::OPERATIONS.table;
 
     /// # Safety
     ///
@@ -115,9 +193,7 @@ impl<F: FileOperations> Vtable<F> {
                 // SAFETY: The file is being opened, nobody else has it.
                 unsafe {
                     (*file).private_data = state.into_foreign();
-                    // The kernel keeps no position, `F` does; but there are
-                    // positions, so that `lseek()` and `pread()` stay.
-                    (*file).f_mode |= bindings::FMODE_STREAM | bindings::FMODE_NOWAIT;
+                    (*file).f_mode |= F::OPERATIONS.mode;
                 }
                 0
             }
@@ -131,6 +207,104 @@ impl<F: FileOperations> Vtable<F> {
         // SAFETY: Set by `open`, and this is the last use of it.
         drop(unsafe { Pin::<KBox<F>>::from_foreign((*file).private_data) });
         0
+    }
+
+    /// # Safety
+    ///
+    /// `file` is valid and was opened by [`Self::open`].
+    unsafe extern "C" fn ioctl(
+        file: *mut bindings::file,
+        command: c_uint,
+        argument: c_ulong,
+    ) -> c_long {
+        // SAFETY: The private data was set by `open` and lives until `release`;
+        // the mode does not change in between.
+        let (state, mode) =
+            unsafe { (Pin::<KBox<F>>::borrow((*file).private_data), (*file).f_mode) };
+        // SAFETY: No preconditions; called by a task.
+        let compat = unsafe { bindings::nvme_rs_in_compat_syscall() };
+        let call = Ioctl {
+            command,
+            argument,
+            mode: OpenMode::of(mode),
+            abi: if compat { Abi::Compat } else { Abi::Native },
+        };
+        match state.ioctl(call) {
+            Ok(value) => value,
+            Err(error) => error.to_errno() as c_long,
+        }
+    }
+}
+
+impl<F: RingOperations> Operations<F> {
+    /// Adds those of [`RingOperations`].
+    pub(crate) const fn by_ring(mut self) -> Self {
+        self.table.uring_cmd = Some(Self::uring_cmd);
+        self.table.uring_cmd_iopoll = Some(Self::uring_cmd_iopoll);
+        self
+    }
+
+    /// # Safety
+    ///
+    /// Called by io_uring only, with a valid command on a file that was opened
+    /// by [`Self::open`].
+    unsafe extern "C" fn uring_cmd(
+        command: *mut kernel::bindings::io_uring_cmd,
+        flags: c_uint,
+    ) -> c_int {
+        let Some(command) = NonNull::new(command.cast::<bindings::io_uring_cmd>()) else {
+            return EINVAL.to_errno();
+        };
+        // SAFETY: The command has a file, whose private data was set by `open`
+        // and lives until `release`.
+        let (state, mode) = unsafe {
+            let file = (*command.as_ptr()).file;
+            (Pin::<KBox<F>>::borrow((*file).private_data), (*file).f_mode)
+        };
+        // SAFETY: The arguments are those of the operation; what is returned is
+        // as required.
+        let issue = unsafe { Issue::new(command, flags) };
+        match state.issue(issue, OpenMode::of(mode)) {
+            Ok(Issued::Queued) => uring::QUEUED,
+            Err(error) => error.to_errno(),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As [`Self::uring_cmd`], of a command that is polled for.
+    unsafe extern "C" fn uring_cmd_iopoll(
+        command: *mut kernel::bindings::io_uring_cmd,
+        _: *mut bindings::io_comp_batch,
+        _: c_uint,
+    ) -> c_int {
+        let Some(command) = NonNull::new(command.cast::<bindings::io_uring_cmd>()) else {
+            return 0;
+        };
+        // SAFETY: As in `uring_cmd`.
+        let (state, poller) = unsafe {
+            let file = (*command.as_ptr()).file;
+            (
+                Pin::<KBox<F>>::borrow((*file).private_data),
+                Poller::new(command),
+            )
+        };
+        c_int::try_from(state.poll_commands(&poller)).unwrap_or(c_int::MAX)
+    }
+}
+
+impl<F: Stream> Operations<F> {
+    /// All of [`Stream`].
+    pub(crate) const fn stream() -> Self {
+        let mut this = Self::commands();
+        this.table.llseek = Some(Self::llseek);
+        this.table.read_iter = Some(Self::read_iter);
+        this.table.poll = Some(Self::poll);
+        this.table.fasync = Some(Self::fasync);
+        // The kernel keeps no position, `F` does; but there are positions, so
+        // that `lseek()` and `pread()` stay.
+        this.mode = bindings::FMODE_STREAM | bindings::FMODE_NOWAIT;
+        this
     }
 
     /// # Safety
@@ -184,22 +358,6 @@ impl<F: FileOperations> Vtable<F> {
         match state.seek(whence, offset_bytes) {
             Ok(position) => position,
             Err(error) => error.to_errno().into(),
-        }
-    }
-
-    /// # Safety
-    ///
-    /// `file` is valid and was opened by [`Self::open`].
-    unsafe extern "C" fn ioctl(
-        file: *mut bindings::file,
-        command: c_uint,
-        argument: c_ulong,
-    ) -> c_long {
-        // SAFETY: Set by `open` and lives until `release`.
-        let state = unsafe { Pin::<KBox<F>>::borrow((*file).private_data) };
-        match state.ioctl(command, argument) {
-            Ok(value) => value,
-            Err(error) => error.to_errno() as c_long,
         }
     }
 

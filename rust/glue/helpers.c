@@ -21,3 +21,59 @@ void nvme_rs_init_delayed_work(struct delayed_work *work, work_func_t func)
 {
 	INIT_DELAYED_WORK(work, func);
 }
+
+phys_addr_t nvme_rs_page_to_phys(struct page *page)
+{
+	return page_to_phys(page);
+}
+
+int nvme_rs_dma_mapping_error(struct device *dev, dma_addr_t addr)
+{
+	return dma_mapping_error(dev, addr);
+}
+
+void nvme_rs_dma_set_min_align_mask(struct device *dev, unsigned int mask)
+{
+	dma_set_min_align_mask(dev, mask);
+}
+
+bool nvme_rs_in_compat_syscall(void)
+{
+	return in_compat_syscall();
+}
+
+unsigned int nvme_rs_num_possible_cpus(void)
+{
+	return num_possible_cpus();
+}
+
+int nvme_rs_dev_to_node(struct device *dev)
+{
+	return dev_to_node(dev);
+}
+
+void nvme_rs_sysfs_attr_init(struct attribute *attr)
+{
+	sysfs_attr_init(attr);
+}
+
+const void *nvme_rs_uring_cmd_payload(const struct io_uring_cmd *cmd)
+{
+	return cmd->sqe->cmd;
+}
+
+void *nvme_rs_uring_cmd_context(struct io_uring_cmd *cmd)
+{
+	return io_uring_cmd_ctx_handle(cmd);
+}
+
+static void finish_in_task(struct io_tw_req request, io_tw_token_t token)
+{
+	nvme_rs_uring_cmd_finish(io_uring_cmd_from_tw(request),
+				 IO_URING_CMD_TASK_WORK_ISSUE_FLAGS);
+}
+
+void nvme_rs_uring_cmd_in_task(struct io_uring_cmd *cmd)
+{
+	io_uring_cmd_do_in_task_lazy(cmd, finish_in_task);
+}

@@ -24,7 +24,10 @@ use super::{bindings, pci::raw_device};
 /// # Invariants
 ///
 /// The vectors of the function are allocated and belong to this object alone.
-pub(crate) struct Vectors(ARef<pci::Device>);
+pub(crate) struct Vectors {
+    device: ARef<pci::Device>,
+    count: u16,
+}
 
 impl Vectors {
     /// Allocates up to `wanted` vectors, at least one.
@@ -48,8 +51,16 @@ impl Vectors {
         };
         to_result(count)?;
         // INVARIANT: Allocated just now.
-        let vectors = Self(device.into());
+        let vectors = Self {
+            device: device.into(),
+            count: u16::try_from(count).unwrap_or(1),
+        };
         Ok(Arc::new(vectors, GFP_KERNEL)?)
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> u16 {
+        self.count
     }
 }
 
@@ -57,7 +68,7 @@ impl Drop for Vectors {
     fn drop(&mut self) {
         // SAFETY: Allocated by `allocate`; every handler holds a reference to
         // the vectors, so none is registered any more.
-        unsafe { bindings::pci_free_irq_vectors(raw_device(&self.0)) }
+        unsafe { bindings::pci_free_irq_vectors(raw_device(&self.device)) }
     }
 }
 
@@ -99,7 +110,7 @@ impl<H: Handler> Interrupt<H> {
         handler: Arc<H>,
     ) -> Result<Self> {
         // SAFETY: The device is valid and its vectors are allocated.
-        let number = unsafe { bindings::pci_irq_vector(raw_device(&vectors.0), index) };
+        let number = unsafe { bindings::pci_irq_vector(raw_device(&vectors.device), index) };
         to_result(number)?;
         let number = number.unsigned_abs();
 

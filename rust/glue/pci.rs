@@ -11,7 +11,9 @@ use kernel::{
     device::{Core, DeviceContext},
     device_id::{IdArray, IdTable},
     dma::{Device as _, DmaMask},
-    driver, pci,
+    driver,
+    page::PAGE_SIZE,
+    pci,
     prelude::*,
     sync::{aref::ARef, Arc},
     types::{ForeignOwnable, Opaque},
@@ -26,7 +28,7 @@ pub(super) fn raw_device<Ctx: DeviceContext>(device: &pci::Device<Ctx>) -> *mut 
     core::ptr::from_ref(device).cast_mut().cast()
 }
 
-/// A function with memory decoding and bus mastering switched on; both are
+/// A function with memory decoding switched on. That and bus mastering are
 /// switched off when this is dropped.
 pub(crate) struct Enabled(ARef<pci::Device>);
 
@@ -43,7 +45,12 @@ impl Enabled {
         // SAFETY: The device is being probed: nobody allocates or maps DMA
         // memory for it yet.
         unsafe { device.dma_set_mask_and_coherent(DmaMask::new::<64>())? };
-        device.set_master();
+        // SAFETY: As above. A bounce buffer must start at the offset within a
+        // page at which the memory it stands for does: PRP entries keep it.
+        unsafe {
+            let device = &raw mut (*raw_device(device)).dev;
+            bindings::nvme_rs_dma_set_min_align_mask(device, PAGE_SIZE as u32 - 1);
+        }
         Ok(this)
     }
 }
@@ -57,6 +64,26 @@ impl Drop for Enabled {
             bindings::pci_clear_master(device);
             bindings::pci_disable_device(device);
         }
+    }
+}
+
+/// Whether a function may access memory by itself.
+pub(crate) struct BusMaster(ARef<pci::Device>);
+
+impl BusMaster {
+    pub(crate) fn new(device: &pci::Device<Core<'_>>) -> Self {
+        Self(device.into())
+    }
+
+    pub(crate) fn set(&self) {
+        // SAFETY: The device is valid, we hold a reference.
+        unsafe { bindings::pci_set_master(raw_device(&self.0)) }
+    }
+
+    /// For one that does not stop otherwise.
+    pub(crate) fn clear(&self) {
+        // SAFETY: As in `set`.
+        unsafe { bindings::pci_clear_master(raw_device(&self.0)) }
     }
 }
 

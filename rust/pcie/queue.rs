@@ -43,15 +43,23 @@ impl QueuePair {
         })
     }
 
-    /// Empties the queues, of which the controller must know nothing: it is
-    /// disabled.
-    pub(crate) fn reset(&mut self) {
-        self.submission.reset();
-        self.completion.reset();
+    /// Empties the queues, of which the controller must know nothing, and has
+    /// them be `entries` long.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL if no queue can be that short or this one that long.
+    pub(crate) fn reset(&mut self, entries: u16) -> Result {
+        if usize::from(entries) > self.cq.len() {
+            return Err(EINVAL);
+        }
+        self.submission = SubmissionRing::new(entries).ok_or(EINVAL)?;
+        self.completion = CompletionRing::new(entries).ok_or(EINVAL)?;
         for index in 0..self.cq.len() {
             // No phase tag of an earlier round may look like one of the next.
-            let _ = self.blank(index);
+            self.blank(index)?;
         }
+        Ok(())
     }
 
     fn blank(&self, index: usize) -> Result {
@@ -78,6 +86,11 @@ impl QueuePair {
         let index = self.submission.push().map_err(|_| EBUSY)?;
         io_project!(self.sq, [try: usize::from(index)]).copy_write(entry);
         Ok(())
+    }
+
+    /// Whether [`Self::submit`] would succeed.
+    pub(crate) fn has_room(&self) -> bool {
+        self.submission.has_room()
     }
 
     /// The value for the tail doorbell.

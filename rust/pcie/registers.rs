@@ -11,8 +11,8 @@ use kernel::{
 };
 
 use crate::spec::{
-    command::DmaAddress,
-    register::{offset, Capabilities, Configuration, ControllerStatus},
+    command::{DmaAddress, QueueId},
+    register::{offset, Capabilities, Configuration, ControllerStatus, SUBSYSTEM_RESET},
 };
 
 /// BAR 0 of a controller.
@@ -73,6 +73,11 @@ impl Registers {
         self.write32(offset::CC, configuration.0);
     }
 
+    /// Resets the NVM subsystem, and with it every controller in it.
+    pub(crate) fn reset_subsystem(&self) {
+        self.write32(offset::NSSR, SUBSYSTEM_RESET);
+    }
+
     /// Tells the controller where the admin queues are, while it is disabled.
     pub(crate) fn set_admin_queue(&self, attributes: u32, sq: DmaAddress, cq: DmaAddress) {
         self.write32(offset::AQA, attributes);
@@ -80,16 +85,22 @@ impl Registers {
         self.write64(offset::ACQ, cq.0);
     }
 
-    /// Announces submissions up to `tail` of the admin queue.
-    pub(crate) fn ring_admin_sq(&self, tail: u16) {
-        self.write32(offset::DOORBELLS, u32::from(tail));
+    /// Announces submissions up to `tail` of a queue.
+    pub(crate) fn ring_sq(&self, queue: QueueId, tail: u16) {
+        self.ring(usize::from(queue.0) * 2, tail);
     }
 
-    /// Returns completions up to `head` of the admin queue.
-    pub(crate) fn ring_admin_cq(&self, head: u16) {
+    /// Returns completions up to `head` of a queue.
+    pub(crate) fn ring_cq(&self, queue: QueueId, head: u16) {
+        self.ring(usize::from(queue.0) * 2 + 1, head);
+    }
+
+    /// Doorbells come in pairs, in the order of the queues.
+    fn ring(&self, doorbell: usize, value: u16) {
+        let stride_bytes = self.doorbell_stride_bytes.load(Relaxed);
         self.write32(
-            offset::DOORBELLS + self.doorbell_stride_bytes.load(Relaxed),
-            u32::from(head),
+            offset::DOORBELLS + doorbell * stride_bytes,
+            u32::from(value),
         );
     }
 

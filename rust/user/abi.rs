@@ -6,7 +6,7 @@ use core::mem::size_of;
 
 use crate::{
     engine::{
-        record::{dw3, Lifecycle, Source, RECORD_BYTES},
+        record::{dw0, dw3, EffectKind, Lifecycle, Source, RECORD_BYTES},
         storm::EventClass,
     },
     glue::uapi,
@@ -17,8 +17,12 @@ const _: () = {
     const fn is(event: Lifecycle, code: u32) {
         assert!(event.code() as u32 == code);
     }
+    const fn kind_is(kind: EffectKind, code: u32) {
+        assert!(kind as u32 == code);
+    }
 
     assert!(size_of::<uapi::nvme_event>() == RECORD_BYTES);
+    assert!(uapi::NVME_EVENT_DW0_OPCODE_SHIFT == dw0::OPCODE_SHIFT);
     assert!(uapi::NVME_EVENT_DW3_STATUS_SHIFT == dw3::STATUS_SHIFT);
     assert!(uapi::NVME_EVENT_DW3_HANDLED == dw3::HANDLED);
     assert!(uapi::NVME_EVENT_DW3_PAYLOAD == dw3::PAYLOAD);
@@ -27,6 +31,9 @@ const _: () = {
 
     assert!(uapi::nvme_event_source_NVME_EVENT_SOURCE_CONTROLLER == Source::Controller as u32);
     assert!(uapi::nvme_event_source_NVME_EVENT_SOURCE_LIFECYCLE == Source::Lifecycle as u32);
+    assert!(
+        uapi::nvme_event_source_NVME_EVENT_SOURCE_COMMAND_EFFECT == Source::CommandEffect as u32
+    );
 
     let class = EventClass(0);
     let status = Status(0);
@@ -74,5 +81,34 @@ const _: () = {
     is(
         Lifecycle::Removed,
         uapi::nvme_event_lifecycle_NVME_EVENT_REMOVED,
+    );
+
+    kind_is(
+        EffectKind::FirmwareCommitted,
+        uapi::nvme_event_effect_NVME_EVENT_FIRMWARE_COMMITTED,
+    );
+    kind_is(
+        EffectKind::Formatted,
+        uapi::nvme_event_effect_NVME_EVENT_FORMATTED,
+    );
+    kind_is(
+        EffectKind::NamespaceAttached,
+        uapi::nvme_event_effect_NVME_EVENT_NAMESPACE_ATTACHED,
+    );
+    kind_is(
+        EffectKind::NamespaceCreated,
+        uapi::nvme_event_effect_NVME_EVENT_NAMESPACE_CREATED,
+    );
+    kind_is(
+        EffectKind::NamespaceDeleted,
+        uapi::nvme_event_effect_NVME_EVENT_NAMESPACE_DELETED,
+    );
+    kind_is(
+        EffectKind::NamespaceDetached,
+        uapi::nvme_event_effect_NVME_EVENT_NAMESPACE_DETACHED,
+    );
+    kind_is(
+        EffectKind::Sanitized,
+        uapi::nvme_event_effect_NVME_EVENT_SANITIZED,
     );
 };

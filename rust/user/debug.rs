@@ -63,21 +63,13 @@ fn show(handle: &Arc<Handle>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(f, "posted: {}", stream.next.since(Sequence::FIRST))?;
     writeln!(f, "oldest: {}", stream.oldest.0)?;
     writeln!(f, "overwritten: {}", stream.overwritten)?;
-    writeln!(
-        f,
-        "aers_outstanding: {}",
-        controller.admin().aers_outstanding()
-    )?;
-    writeln!(f, "classes_masked: {}", controller.admin().classes_masked())?;
+    writeln!(f, "aers_outstanding: {}", counts.aers_outstanding)?;
+    writeln!(f, "classes_masked: {}", counts.classes_masked)?;
     writeln!(f, "unknown_completions: {}", counts.unknown_completions)?;
     for (name, count) in EVENT_TYPES.into_iter().zip(counts.events) {
         writeln!(f, "{}_events: {}", name, count)?;
     }
-    writeln!(
-        f,
-        "captures_dropped: {}",
-        controller.admin().captures_dropped()
-    )?;
+    writeln!(f, "captures_dropped: {}", counts.captures_dropped)?;
     writeln!(f, "captures_failed: {}", kept.failures)?;
     writeln!(f, "snapshot_bytes: {}", kept.used_bytes)?;
 
@@ -92,8 +84,8 @@ fn show(handle: &Arc<Handle>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             )
         });
     });
-    controller.namespaces().for_each(|nsid| {
-        result = result.and_then(|()| writeln!(f, "namespace: {}", nsid.0));
+    controller.namespaces().for_each(|namespace| {
+        result = result.and_then(|()| writeln!(f, "namespace: {}", namespace.nsid().0));
     });
     result
 }

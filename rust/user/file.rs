@@ -13,6 +13,7 @@ use crate::{
     control::{
         handle::Handle,
         stream::{EventStream, NoRecord},
+        turn::Turn,
     },
     engine::{
         event_log::{Cursor, Origin},
@@ -20,11 +21,15 @@ use crate::{
     },
     glue::{
         fasync::AsyncFiles,
-        file_operations::{Blocking, FileOperations, Readiness, Whence},
+        file_operations::{
+            Blocking, FileOperations, Ioctl, Issued, OpenMode, Operations, Readiness,
+            RingOperations, Stream, Whence,
+        },
+        uring::{Issue, Poller},
     },
 };
 
-use super::{ioctl, turn::Turn};
+use super::{ioctl, ring};
 
 /// How many records are copied at a time.
 const BATCH: usize = 16;
@@ -43,6 +48,7 @@ pub(crate) struct EventFile {
 
 impl FileOperations for EventFile {
     type Node = Handle;
+    const OPERATIONS: Operations<Self> = Operations::stream().by_ring();
 
     fn open(handle: Arc<Handle>) -> impl PinInit<Self, Error> {
         let cursor = handle.stream().open();
@@ -52,6 +58,22 @@ impl FileOperations for EventFile {
         }? Error)
     }
 
+    fn ioctl(self: Pin<&Self>, call: Ioctl) -> Result<isize> {
+        ioctl::run(&self, call)
+    }
+}
+
+impl RingOperations for EventFile {
+    fn issue(self: Pin<&Self>, issue: Issue, mode: OpenMode) -> Result<Issued> {
+        ring::on_controller(&self.handle, issue, mode)
+    }
+
+    fn poll_commands(self: Pin<&Self>, poller: &Poller) -> usize {
+        ring::poll(&self.handle, poller)
+    }
+}
+
+impl Stream for EventFile {
     fn read(
         self: Pin<&Self>,
         position: i64,
@@ -83,10 +105,6 @@ impl FileOperations for EventFile {
         drop(turn);
         self.moved();
         Ok(cursor.position())
-    }
-
-    fn ioctl(self: Pin<&Self>, command: u32, argument: usize) -> Result<isize> {
-        ioctl::run(&self, command, argument)
     }
 
     fn async_files(&self) -> &AsyncFiles {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! `ioctl()` on `/dev/nvmeN`.
+//! `ioctl()` on `/dev/nvmeN`, but for commands.
 
 use core::mem::size_of;
 
@@ -14,10 +14,10 @@ use zerocopy_derive::Immutable;
 use crate::{
     control::{controller::ResetError, handle::Handle},
     engine::record::Sequence,
-    glue::{capability::is_system_administrator, uapi},
+    glue::{capability::is_system_administrator, file_operations::Ioctl, uapi},
 };
 
-use super::file::EventFile;
+use super::{file::EventFile, passthrough};
 
 /// `struct nvme_event_info`.
 #[derive(Clone, Copy, FromBytes, Immutable, IntoBytes)]
@@ -50,12 +50,14 @@ const _: () = assert!(size_of::<Resume>() == size_of::<uapi::nvme_event_resume>(
 /// # Errors
 ///
 /// ENOTTY if there is none with this number; else as stated at each.
-pub(super) fn run(file: &EventFile, command: u32, argument: usize) -> Result<isize> {
-    match command {
-        uapi::EVENT_IOCTL_INFO => info(file, argument),
-        uapi::EVENT_IOCTL_RESUME => resume(file, argument),
+pub(super) fn run(file: &EventFile, call: Ioctl) -> Result<isize> {
+    match call.command {
+        uapi::EVENT_IOCTL_INFO => info(file, call.argument),
+        uapi::EVENT_IOCTL_RESUME => resume(file, call.argument),
         uapi::IOCTL_RESET => reset(file),
-        _ => Err(ENOTTY),
+        uapi::IOCTL_SUBSYS_RESET => reset_subsystem(file),
+        uapi::IOCTL_RESCAN => rescan(file),
+        _ => passthrough::on_controller(file.handle(), call),
     }
 }
 
@@ -116,6 +118,52 @@ fn reset(file: &EventFile) -> Result<isize> {
     Ok(0)
 }
 
+/// `NVME_IOCTL_SUBSYS_RESET`.
+///
+/// # Errors
+///
+/// EACCES without CAP_SYS_ADMIN; ENODEV if the driver has let go of the
+/// controller; ENOTTY if the subsystem has no such reset; those of
+/// [`reset_controller`].
+fn reset_subsystem(file: &EventFile) -> Result<isize> {
+    if !is_system_administrator() {
+        return Err(EACCES);
+    }
+    let binding = file.handle().visit().ok_or(ENODEV)?;
+    if !binding.controller().has_subsystem_reset() {
+        return Err(ENOTTY);
+    }
+    binding.controller().reset_subsystem();
+    drop(binding);
+    reset_controller(file.handle())?;
+    Ok(0)
+}
+
+/// `NVME_IOCTL_RESCAN`. The namespaces are up to date when this returns.
+///
+/// # Errors
+///
+/// EACCES without CAP_SYS_ADMIN; ENODEV if the driver has let go of the
+/// controller.
+fn rescan(file: &EventFile) -> Result<isize> {
+    if !is_system_administrator() {
+        return Err(EACCES);
+    }
+    rescan_controller(file.handle())?;
+    Ok(0)
+}
+
+/// Asks a controller which namespaces it has, on behalf of an ioctl or of
+/// sysfs.
+///
+/// # Errors
+///
+/// ENODEV if the driver has let go of it.
+pub(super) fn rescan_controller(handle: &Handle) -> Result {
+    handle.visit().ok_or(ENODEV)?.controller().rescan();
+    Ok(())
+}
+
 /// Resets a controller, on behalf of an ioctl or of sysfs.
 ///
 /// # Errors
@@ -136,7 +184,7 @@ pub(super) fn reset_controller(handle: &Handle) -> Result {
 /// # Errors
 ///
 /// EFAULT.
-fn read_struct<T: FromBytes + IntoBytes>(argument: usize) -> Result<T> {
+pub(super) fn read_struct<T: FromBytes + IntoBytes>(argument: usize) -> Result<T> {
     let mut copy = T::new_zeroed();
     UserSlice::new(UserPtr::from_addr(argument), size_of::<T>())
         .reader()

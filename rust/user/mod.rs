@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What a process sees: device nodes, files, debugfs.
+//! What a process sees: device nodes, files, sysfs, debugfs.
 //!
 //! Charter: turns system calls into calls of `control` and results into errno;
 //! owns no hardware. A file holds an event stream and nothing of the device.
 
 mod abi;
-pub(crate) mod attributes;
 pub(crate) mod debug;
 pub(crate) mod file;
 mod ioctl;
 pub(crate) mod names;
+pub(crate) mod namespace;
 pub(crate) mod node;
-mod turn;
+mod passthrough;
+mod ring;
+pub(crate) mod sysfs;

@@ -8,14 +8,21 @@
 //! driver stands aside, with a class and numbers of its own, where the in-tree
 //! driver is there first, or where the administrator chose the numbers.
 
-use kernel::{prelude::*, sync::Arc};
+use kernel::{prelude::*, str::CString, sync::Arc};
 
 use crate::{
     control::handle::Handle,
-    glue::{class::Class, module}, //
+    glue::{chardev::Node, class::Class, module},
 };
 
-use super::attributes;
+use super::{
+    file::EventFile,
+    namespace::NamespaceNode,
+    sysfs::{
+        controller,
+        subsystem::{self, Subsystem}, //
+    },
+};
 
 /// The first number next to the in-tree driver.
 const FIRST_BESIDE_IN_TREE: u32 = 100;
@@ -23,8 +30,10 @@ const FIRST_BESIDE_IN_TREE: u32 = 100;
 /// The names of this load of the module.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Names {
-    class: &'static CStr,
-    /// The lowest number a controller can get.
+    controller_class: &'static CStr,
+    subsystem_class: &'static CStr,
+    generic_class: &'static CStr,
+    /// The lowest number a controller or a subsystem can get.
     pub(crate) first_instance: u32,
 }
 
@@ -37,22 +46,69 @@ impl Names {
     pub(crate) fn choose(first_instance: Option<u32>) -> Self {
         if first_instance.is_none() && !module::nvme_core_is_loaded() {
             return Self {
-                class: c"nvme",
+                controller_class: c"nvme",
+                subsystem_class: c"nvme-subsystem",
+                generic_class: c"nvme-generic",
                 first_instance: 0,
             };
         }
         Self {
-            class: c"nvme_rs",
+            controller_class: c"nvme_rs",
+            subsystem_class: c"nvme_rs-subsystem",
+            generic_class: c"nvme_rs-generic",
             first_instance: first_instance.unwrap_or(FIRST_BESIDE_IN_TREE),
         }
     }
 
-    /// Makes the class.
+    /// Makes the classes.
     ///
     /// # Errors
     ///
     /// Those of [`Class::new`].
-    pub(crate) fn make_class(self) -> Result<Arc<Class<Handle>>> {
-        Class::new(self.class, c"NVME_TRTYPE=pcie", &attributes::CONTROLLER)
+    pub(crate) fn make_classes(self) -> Result<Classes> {
+        Ok(Classes {
+            controller: Class::new(
+                self.controller_class,
+                Some(c"NVME_TRTYPE=pcie"),
+                &controller::ATTRIBUTES,
+            )?,
+            subsystem: Class::new(self.subsystem_class, None, &subsystem::ATTRIBUTES)?,
+            generic: Class::new(self.generic_class, None, &[])?,
+        })
     }
+}
+
+/// The classes in `/sys/class`.
+pub(crate) struct Classes {
+    pub(crate) controller: Arc<Class<Handle>>,
+    pub(crate) subsystem: Arc<Class<Subsystem>>,
+    /// Of the nodes of namespaces.
+    pub(crate) generic: Arc<Class<NamespaceNode>>,
+}
+
+/// `nvmeN`.
+///
+/// # Errors
+///
+/// ENOMEM.
+pub(crate) fn controller_name(node: &Node<EventFile>) -> Result<CString> {
+    CString::try_from_fmt(fmt!("nvme{}", node.instance()))
+}
+
+/// `ngNnM`, the node of a namespace.
+///
+/// # Errors
+///
+/// ENOMEM.
+pub(crate) fn generic_name(node: &Node<EventFile>, number: u32) -> Result<CString> {
+    CString::try_from_fmt(fmt!("ng{}n{}", node.instance(), number))
+}
+
+/// `nvmeNnM`, the folder of a namespace.
+///
+/// # Errors
+///
+/// ENOMEM.
+pub(crate) fn namespace_name(node: &Node<EventFile>, number: u32) -> Result<CString> {
+    CString::try_from_fmt(fmt!("nvme{}n{}", node.instance(), number))
 }

@@ -18,9 +18,13 @@
  *	completion of the Asynchronous Event Request: type in bits 2:0,
  *	information in bits 15:8, log page identifier in bits 23:16. For
  *	NVME_EVENT_SOURCE_LIFECYCLE bits 15:8 hold an &enum nvme_event_lifecycle
- *	and all other bits are zero.
+ *	and all other bits are zero. For NVME_EVENT_SOURCE_COMMAND_EFFECT bits
+ *	15:8 hold an &enum nvme_event_effect, bits 31:24 the opcode of the admin
+ *	command, and all other bits are zero.
  * @dw1: the parameter of the event: dword 1 of the completion, or as stated
- *	at the lifecycle code.
+ *	at the lifecycle code. For NVME_EVENT_SOURCE_COMMAND_EFFECT the
+ *	namespace identifier: 0 if the command concerns no namespace, all ones
+ *	if all namespaces.
  * @dw2: low half of the 64-bit sequence number of the event on this
  *	controller. The first event after the driver bound is number 1, each
  *	next one is one more.
@@ -98,6 +102,9 @@ struct nvme_event_resume {
 #define NVME_EVENT_TYPE(dw0)		((dw0) & 0x7)
 #define NVME_EVENT_INFORMATION(dw0)	(((dw0) >> 8) & 0xff)
 #define NVME_EVENT_LOG_PAGE(dw0)	(((dw0) >> 16) & 0xff)
+/* If the source is NVME_EVENT_SOURCE_COMMAND_EFFECT. */
+#define NVME_EVENT_OPCODE(dw0)		((dw0) >> NVME_EVENT_DW0_OPCODE_SHIFT)
+#define NVME_EVENT_DW0_OPCODE_SHIFT	24
 
 /*
  * Fields of &struct nvme_event.dw3.
@@ -168,6 +175,33 @@ enum nvme_event_lifecycle {
 	NVME_EVENT_SUSPENDED		= 0x0a,
 	NVME_EVENT_RESUMED		= 0x0b,
 	NVME_EVENT_REMOVED		= 0x0c,
+};
+
+/**
+ * enum nvme_event_effect - what a command changed that all must know
+ * @NVME_EVENT_FORMATTED: Format NVM: the data of the namespace is gone, and its
+ *	format may be another one
+ * @NVME_EVENT_NAMESPACE_CREATED: Namespace Management; dw1: the new namespace
+ * @NVME_EVENT_NAMESPACE_DELETED: Namespace Management
+ * @NVME_EVENT_NAMESPACE_ATTACHED: Namespace Attachment, to controllers the
+ *	command named
+ * @NVME_EVENT_NAMESPACE_DETACHED: Namespace Attachment, likewise
+ * @NVME_EVENT_FIRMWARE_COMMITTED: Firmware Commit. The status in dw3 may say
+ *	that a reset is needed before the firmware runs.
+ * @NVME_EVENT_SANITIZED: Sanitize was accepted: the operation started, or the
+ *	controller left its failure mode. How it goes on, the controller reports.
+ *
+ * The command came from a user, through any node of the controller, and has
+ * completed.
+ */
+enum nvme_event_effect {
+	NVME_EVENT_FORMATTED		= 0x01,
+	NVME_EVENT_NAMESPACE_CREATED	= 0x02,
+	NVME_EVENT_NAMESPACE_DELETED	= 0x03,
+	NVME_EVENT_NAMESPACE_ATTACHED	= 0x04,
+	NVME_EVENT_NAMESPACE_DETACHED	= 0x05,
+	NVME_EVENT_FIRMWARE_COMMITTED	= 0x06,
+	NVME_EVENT_SANITIZED		= 0x07,
 };
 
 #endif /* _UAPI_LINUX_NVME_EVENT_H */

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! What the admin queue does about events: keeps requests for them outstanding,
+//! posts records, notes which log pages to read, leaves storms alone.
+
+use kernel::{
+    device::Device,
+    prelude::*,
+    sync::Arc,
+    time::{Delta, Instant, Monotonic},
+};
+
+use crate::{
+    engine::{
+        aer_keeper::{AerKeeper, Outcome},
+        capture::{CaptureQueue, Pending},
+        record::{Lifecycle, Record},
+        storm::{EventClass, Moment, StormGuard, StormLimits, Verdict},
+    },
+    spec::{
+        completion::{CompletionEntry, Status},
+        event::AsynchronousEvent,
+    },
+};
+
+use super::{admin::Found, stream::EventStream};
+
+/// What is to be done next about events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Duty {
+    Nothing,
+    /// Something, after this time.
+    Later(Delta),
+    /// This log page is to be read.
+    Capture(Pending),
+}
+
+/// Events of one controller, on their way from completions to the stream. Part
+/// of the state of its admin queue.
+pub(super) struct Events {
+    stream: Arc<EventStream>,
+    pub(super) keeper: AerKeeper,
+    captures: CaptureQueue,
+    storm: StormGuard,
+    by_type: [u64; 8],
+    /// What the moments of `storm` count from.
+    epoch: Instant<Monotonic>,
+}
+
+impl Events {
+    pub(super) fn new(stream: Arc<EventStream>, limits: StormLimits) -> Self {
+        Self {
+            stream,
+            keeper: AerKeeper::new(),
+            captures: CaptureQueue::new(),
+            storm: StormGuard::new(limits),
+            by_type: [0; 8],
+            epoch: Instant::now(),
+        }
+    }
+
+    /// The controller was disabled: no request is outstanding any more.
+    pub(super) fn restart(&mut self) {
+        if self.keeper.is_stopped() {
+            self.stream.post(Record::lifecycle(Lifecycle::AerResumed));
+        }
+        self.keeper = AerKeeper::new();
+        self.captures.clear();
+    }
+
+    /// How many event classes are masked.
+    pub(super) fn classes_masked(&self) -> usize {
+        self.storm.masked()
+    }
+
+    /// How many events of each type there were.
+    pub(super) fn by_type(&self) -> [u64; 8] {
+        self.by_type
+    }
+
+    /// How many events found no room in the queue of log pages to read.
+    pub(super) fn captures_dropped(&self) -> u64 {
+        self.captures.dropped()
+    }
+
+    /// What is to be done next. Ends pauses that are over.
+    pub(super) fn next_duty(&mut self) -> Duty {
+        let now = self.now();
+        while let Some(class) = self.storm.unmask(now) {
+            self.stream
+                .post(Record::lifecycle(Lifecycle::ClassUnmasked { class }));
+            self.keeper.release();
+        }
+        let Self {
+            captures, storm, ..
+        } = self;
+        if let Some(pending) = captures.take(|page| !storm.is_masked(page)) {
+            return Duty::Capture(pending);
+        }
+        match storm.next_end() {
+            Some(end) => Duty::Later(Delta::from_nanos(
+                i64::try_from(end.since_ns(now)).unwrap_or(i64::MAX),
+            )),
+            None => Duty::Nothing,
+        }
+    }
+
+    /// An Asynchronous Event Request was completed.
+    pub(super) fn completed(&mut self, device: &Device, entry: CompletionEntry) -> Found {
+        let status = entry.status();
+        match self.keeper.complete(status) {
+            Outcome::Event => {
+                let event = AsynchronousEvent(entry.dw0.get());
+                self.event(event, entry.dw1.get(), status)
+            }
+            Outcome::Failed => {
+                dev_warn!(
+                    device,
+                    "asynchronous event request failed, status {:#x}\n",
+                    status.0
+                );
+                Found::Completions
+            }
+            Outcome::Stopped => {
+                dev_err!(
+                    device,
+                    "no more asynchronous events, status {:#x}\n",
+                    status.0
+                );
+                self.stream
+                    .post(Record::lifecycle(Lifecycle::AerStopped { status }));
+                Found::Completions
+            }
+            Outcome::Drained => Found::Completions,
+        }
+    }
+
+    fn event(&mut self, event: AsynchronousEvent, parameter: u32, status: Status) -> Found {
+        let number = self
+            .stream
+            .post(Record::controller(event, parameter, status));
+        self.captures.add(event, parameter, number);
+        if let Some(count) = self.by_type.get_mut(event.event_type() as usize) {
+            *count = count.saturating_add(1);
+        }
+        let class = EventClass::of(event);
+        match self.storm.event(class, self.now()) {
+            Verdict::Calm => {}
+            Verdict::Mask => {
+                self.stream
+                    .post(Record::lifecycle(Lifecycle::ClassMasked { class }));
+            }
+            Verdict::Hold => self.keeper.hold(),
+        }
+        if event.is_persistent_internal_error() {
+            Found::Fault
+        } else {
+            Found::Events
+        }
+    }
+
+    fn now(&self) -> Moment {
+        Moment(u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(0))
+    }
+}

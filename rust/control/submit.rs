@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! What the admin queue and the I/O queues have in common for those who send
+//! commands on behalf of processes.
+
+use kernel::{prelude::*, sync::Arc};
+
+use crate::{
+    glue::{dma::DmaDevice, uring::Issue, user_memory::Pins},
+    spec::command::{CommandId, QueueId, SubmissionEntry},
+};
+
+use super::{
+    command_queue::{Overdue, Owner, Patience, Waiter},
+    scratch::Scratch,
+    transfer::Transfer,
+};
+
+/// Why a command was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SubmitError {
+    /// The queue takes no commands.
+    Closed,
+    /// It is an Abort of a command of the driver's own.
+    Forbidden,
+    /// The queues were frozen since the request was checked: what was found
+    /// then may not be true any more.
+    Outdated,
+    /// There is no room, and waiting for it was not allowed.
+    WouldWait,
+    /// A signal arrived before there was room.
+    Interrupted,
+}
+
+/// The command of a ring, ready to be sent.
+pub(super) struct Prepared {
+    pub(super) entry: SubmissionEntry,
+    pub(super) issue: Issue,
+    pub(super) pins: Option<KBox<Pins>>,
+    pub(super) scratch: KBox<Scratch>,
+}
+
+impl Prepared {
+    /// The owner of the command in a queue with this number.
+    pub(super) fn own(self, queue: QueueId) -> Owner {
+        Owner::Ring {
+            command: self.issue.queue(self.pins, queue.0),
+            scratch: self.scratch,
+        }
+    }
+}
+
+/// Tells apart what came before and after a time during which the queues were
+/// frozen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Epoch(pub(super) u32);
+
+/// A queue that commands can be sent to.
+pub(super) trait Submission: Send + Sync {
+    /// Sends a command that was checked after `epoch` was current, waiting for
+    /// room if there is none. Sleeps. The end of the command wakes `waiter`;
+    /// until then the controller may access what `entry` names.
+    fn submit(
+        &self,
+        entry: SubmissionEntry,
+        waiter: &Arc<Waiter>,
+        patience: Patience,
+        epoch: Epoch,
+    ) -> Result<CommandId, SubmitError>;
+
+    /// Sends the command of a ring that was checked after `epoch` was current.
+    /// Where it may sleep, waits for room if there is none. The command is the
+    /// queue's if this succeeds, else it is left in `command`.
+    fn start(
+        &self,
+        command: &mut Option<Prepared>,
+        patience: Patience,
+        epoch: Epoch,
+    ) -> Result<(), SubmitError>;
+
+    /// Room for what says where the data of a command is.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM.
+    fn take_scratch(&self, device: &DmaDevice) -> Result<KBox<Scratch>>;
+
+    /// Gives that back.
+    fn keep_scratch(&self, scratch: KBox<Scratch>);
+
+    /// Nobody waits for the command any more. It is aborted; what the
+    /// controller may access is kept until it is over.
+    fn abandon(&self, id: CommandId, transfer: KBox<Transfer>);
+
+    /// Whether a command is outstanding that may access memory of a process.
+    fn has_transfers(&self) -> bool;
+
+    /// Aborts commands that take too long.
+    fn look_for_overdue(&self) -> Overdue;
+
+    /// The Abort of a command is over.
+    fn abort_over(&self, id: CommandId);
+
+    /// Gives back what abandoned commands left. Sleeps.
+    fn clear_away(&self);
+}

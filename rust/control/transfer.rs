@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The memory of one command of a process: in place where PRP entries can say
+//! where it is, otherwise through a copy.
+
+use kernel::{
+    prelude::*,
+    uaccess::{UserPtr, UserSlice}, //
+};
+
+use crate::{
+    engine::prp::{DataPointer, Segment},
+    glue::{
+        dma::{Buffer, DmaDevice, PAGE_BUFFER_BYTES},
+        user_memory::{Direction, Mapping, Pins, UserRange},
+    },
+    spec::command::SubmissionEntry,
+};
+
+use super::scratch::{DescribeError, List};
+
+/// Most metadata a command can have: it has to be contiguous in memory.
+pub(super) const METADATA_BYTES_MAX: usize = 1 << 20;
+
+/// How much is copied at a time between a process and a [`Buffer`].
+const CHUNK_BYTES: usize = 512;
+
+/// Memory that a controller may access until the command is over.
+///
+/// To be dropped in process context, when it is.
+pub(crate) struct Transfer {
+    data: Option<Data>,
+    metadata: Option<Metadata>,
+}
+
+struct Data {
+    memory: DataMemory,
+    pointer: DataPointer,
+    _list: List,
+}
+
+enum DataMemory {
+    /// In this order: unmapped, then let go.
+    InPlace {
+        _mapping: Mapping,
+        _pins: Pins,
+    },
+    Copied(KVVec<Buffer>),
+}
+
+struct Metadata {
+    buffer: Buffer,
+    range: UserRange,
+}
+
+impl Transfer {
+    /// Makes memory of the calling process available to the controller. Sleeps.
+    ///
+    /// # Errors
+    ///
+    /// EFAULT if the process may not access the memory in that way; EINVAL for
+    /// more metadata than [`METADATA_BYTES_MAX`]; ENOMEM.
+    pub(super) fn new(
+        device: &DmaDevice,
+        data: &[UserRange],
+        metadata: Option<UserRange>,
+        direction: Direction,
+    ) -> Result<KBox<Self>> {
+        let transfer = Self {
+            data: match data {
+                [] => None,
+                data => Some(Data::new(device, data, direction)?),
+            },
+            metadata: match metadata {
+                None => None,
+                Some(range) => Some(Metadata::new(device, range, direction)?),
+            },
+        };
+        Ok(KBox::new(transfer, GFP_KERNEL)?)
+    }
+
+    /// Has `entry` point to the memory.
+    pub(super) fn describe_in(&self, entry: &mut SubmissionEntry) {
+        if let Some(data) = &self.data {
+            entry.prp1.set(data.pointer.prp1);
+            entry.prp2.set(data.pointer.prp2);
+        }
+        if let Some(metadata) = &self.metadata {
+            entry.mptr.set(metadata.buffer.address().0);
+        }
+    }
+
+    /// Copies to the process what the controller wrote, as far as that was not
+    /// in place. The command is over. Sleeps.
+    ///
+    /// # Errors
+    ///
+    /// EFAULT.
+    pub(super) fn finish(&self, data: &[UserRange], direction: Direction) -> Result {
+        if !direction.writes_memory() {
+            return Ok(());
+        }
+        if let Some(Data {
+            memory: DataMemory::Copied(pages),
+            ..
+        }) = &self.data
+        {
+            copy(pages, data, |page, offset, chunk, user| {
+                page.copy_to(offset, chunk)?;
+                user.writer().write_slice(chunk)
+            })?;
+        }
+        if let Some(metadata) = &self.metadata {
+            metadata.copy_back()?;
+        }
+        Ok(())
+    }
+}
+
+impl Data {
+    fn new(device: &DmaDevice, ranges: &[UserRange], direction: Direction) -> Result<Self> {
+        let mut list = List::default();
+        let pins = Pins::new(ranges, direction)?;
+        let mut mapping = Mapping::new(device);
+        mapping.map_pinned(&pins, ranges, direction)?;
+        match list.describe(device, mapping.segments().iter().copied()) {
+            Ok(pointer) => {
+                return Ok(Self {
+                    memory: DataMemory::InPlace {
+                        _mapping: mapping,
+                        _pins: pins,
+                    },
+                    pointer,
+                    _list: list,
+                })
+            }
+            Err(DescribeError::Failed(error)) => return Err(error),
+            Err(DescribeError::Unfit) => {}
+        }
+        drop(mapping);
+        let pages = copy_in(device, ranges)?;
+        let segments = pages.iter().map(|page| Segment {
+            address: page.address(),
+            length_bytes: PAGE_BUFFER_BYTES as u64,
+        });
+        let pointer = list
+            .describe(device, segments)
+            .map_err(|error| match error {
+                DescribeError::Failed(error) => error,
+                DescribeError::Unfit => EINVAL,
+            })?;
+        Ok(Self {
+            memory: DataMemory::Copied(pages),
+            pointer,
+            _list: list,
+        })
+    }
+}
+
+impl Metadata {
+    fn new(device: &DmaDevice, range: UserRange, direction: Direction) -> Result<Self> {
+        if range.length_bytes > METADATA_BYTES_MAX {
+            return Err(EINVAL);
+        }
+        // Only to see whether the process may access it so.
+        drop(Pins::new(&[range], direction)?);
+        let buffer = Buffer::new(device, range.length_bytes)?;
+        // What the controller does not write stays as it was.
+        copy(
+            core::slice::from_ref(&buffer),
+            &[range],
+            |buffer, offset, chunk, user| {
+                user.reader().read_slice(chunk)?;
+                buffer.copy_from(offset, chunk)
+            },
+        )?;
+        Ok(Self { buffer, range })
+    }
+
+    fn copy_back(&self) -> Result {
+        copy(
+            core::slice::from_ref(&self.buffer),
+            &[self.range],
+            |buffer, offset, chunk, user| {
+                buffer.copy_to(offset, chunk)?;
+                user.writer().write_slice(chunk)
+            },
+        )
+    }
+}
+
+/// A copy of `ranges`, in pages.
+fn copy_in(device: &DmaDevice, ranges: &[UserRange]) -> Result<KVVec<Buffer>> {
+    let length_bytes = ranges
+        .iter()
+        .fold(0_usize, |sum, range| sum.saturating_add(range.length_bytes));
+    let mut pages = KVVec::new();
+    for _ in 0..length_bytes.div_ceil(PAGE_BUFFER_BYTES) {
+        pages.push(Buffer::new(device, PAGE_BUFFER_BYTES)?, GFP_KERNEL)?;
+    }
+    // Also where the controller is to write: what it does not stays as it was.
+    copy(&pages, ranges, |page, offset, chunk, user| {
+        user.reader().read_slice(chunk)?;
+        page.copy_from(offset, chunk)
+    })?;
+    Ok(pages)
+}
+
+/// Calls `each` for pieces of `ranges`: the buffer that a piece belongs to, the
+/// place in it, room for a copy, and the piece. All buffers but the last are
+/// pages.
+fn copy(
+    buffers: &[Buffer],
+    ranges: &[UserRange],
+    mut each: impl FnMut(&Buffer, usize, &mut [u8], UserSlice) -> Result,
+) -> Result {
+    let mut chunk = [0; CHUNK_BYTES];
+    let mut at: usize = 0;
+    for range in ranges {
+        let mut done = 0;
+        while done < range.length_bytes {
+            let (buffer, offset) = match buffers {
+                [only] => (only, at),
+                pages => {
+                    let page = pages.get(at / PAGE_BUFFER_BYTES).ok_or(EINVAL)?;
+                    (page, at % PAGE_BUFFER_BYTES)
+                }
+            };
+            let to_boundary = PAGE_BUFFER_BYTES - offset % PAGE_BUFFER_BYTES;
+            let length_bytes = (range.length_bytes - done)
+                .min(to_boundary)
+                .min(CHUNK_BYTES);
+            let user = UserSlice::new(
+                UserPtr::from_addr(range.address.wrapping_add(done)),
+                length_bytes,
+            );
+            let room = chunk.get_mut(..length_bytes).ok_or(EINVAL)?;
+            each(buffer, offset, room, user)?;
+            done += length_bytes;
+            at += length_bytes;
+        }
+    }
+    Ok(())
+}

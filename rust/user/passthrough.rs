@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Commands by `ioctl()`, as `<linux/nvme_ioctl.h>` has them.
+
+use core::mem::{offset_of, size_of};
+
+use kernel::{
+    prelude::*,
+    time::Delta,
+    uaccess::{UserPtr, UserSlice},
+};
+use zerocopy::FromZeros;
+use zerocopy_derive::Immutable;
+
+use crate::{
+    control::{
+        handle::Handle,
+        namespaces::{Namespace, Only},
+        passthrough::{Answer, Request},
+    },
+    engine::policy::{FileMode, Node},
+    glue::{
+        file_operations::{Abi, Ioctl, OpenMode},
+        uapi,
+        user_memory::UserRange,
+    },
+    spec::{
+        command::{NamespaceId, SubmissionEntry},
+        namespace::MetadataPlace,
+        opcode::NvmOpcode,
+    },
+};
+
+use super::ioctl::read_struct;
+
+/// Most pieces of a vectored buffer: UIO_MAXIOV.
+const PIECES_MAX: usize = 1024;
+
+/// `struct nvme_passthru_cmd`, and the start of `struct nvme_passthru_cmd64`.
+#[derive(Clone, Copy, FromBytes, Immutable, IntoBytes)]
+#[repr(C)]
+pub(super) struct PassthruCmd {
+    opcode: u8,
+    pub(super) flags: u8,
+    rsvd1: u16,
+    pub(super) nsid: u32,
+    cdw2: u32,
+    cdw3: u32,
+    pub(super) metadata: u64,
+    pub(super) addr: u64,
+    pub(super) metadata_len: u32,
+    /// Bytes, or pieces of a vectored buffer.
+    pub(super) data_len: u32,
+    cdw10: u32,
+    cdw11: u32,
+    cdw12: u32,
+    cdw13: u32,
+    cdw14: u32,
+    cdw15: u32,
+    pub(super) timeout_ms: u32,
+    /// `result` of the shorter struct, reserved in the longer one.
+    last: u32,
+}
+
+const _: () = assert!(size_of::<PassthruCmd>() == size_of::<uapi::nvme_passthru_cmd>());
+const _: () = assert!(offset_of!(PassthruCmd, last) == offset_of!(uapi::nvme_passthru_cmd, result));
+const _: () = assert!(
+    offset_of!(PassthruCmd, timeout_ms) == offset_of!(uapi::nvme_passthru_cmd64, timeout_ms)
+);
+
+/// `struct nvme_user_io`, as far as 32-bit and 64-bit callers agree on it.
+#[derive(Clone, Copy, FromBytes, Immutable, IntoBytes)]
+#[repr(C)]
+struct UserIo {
+    opcode: u8,
+    flags: u8,
+    control: u16,
+    nblocks: u16,
+    rsvd: u16,
+    metadata: u64,
+    addr: u64,
+    slba: u64,
+    dsmgmt: u32,
+    reftag: u32,
+    apptag: u16,
+    appmask: u16,
+    padding: u32,
+}
+
+const _: () = assert!(size_of::<UserIo>() == size_of::<uapi::nvme_user_io>());
+
+/// [`UserIo`] without padding: what a caller whose 64-bit numbers are aligned
+/// to 32 bits sends.
+const USER_IO_COMPAT_BYTES: usize = offset_of!(UserIo, padding);
+
+/// `NVME_IOCTL_SUBMIT_IO` of such a caller: the size is part of the number.
+const SUBMIT_IO_COMPAT: u32 = {
+    const SIZE_SHIFT: u32 = 16;
+    const SIZE_MASK: u32 = 0x3fff << SIZE_SHIFT;
+    (uapi::IOCTL_SUBMIT_IO & !SIZE_MASK) | ((USER_IO_COMPAT_BYTES as u32) << SIZE_SHIFT)
+};
+
+/// Where the answer goes, and what the buffer is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// 32 bits of result.
+    Short,
+    /// 64 bits of result.
+    Long,
+    /// 64 bits of result; the buffer is in pieces.
+    Vectored,
+}
+
+/// An `ioctl()` on `/dev/nvmeN` that is, or may be, a command.
+///
+/// # Errors
+///
+/// ENOTTY for an unknown number, and for an I/O command if there is no
+/// namespace; EINVAL for one if there are several; else as [`run`].
+pub(super) fn on_controller(handle: &Handle, call: Ioctl) -> Result<isize> {
+    match call.command {
+        uapi::IOCTL_ADMIN_CMD => admin(handle, call, Node::Controller, Form::Short),
+        uapi::IOCTL_ADMIN64_CMD => admin(handle, call, Node::Controller, Form::Long),
+        uapi::IOCTL_IO_CMD => {
+            let binding = handle.visit().ok_or(ENODEV)?;
+            let only = binding.controller().namespaces().only();
+            drop(binding);
+            match only {
+                Only::None => Err(ENOTTY),
+                Only::Several => Err(EINVAL),
+                Only::One(namespace) => io(handle, &namespace, call, Node::Controller, Form::Short),
+            }
+        }
+        _ => Err(ENOTTY),
+    }
+}
+
+/// An `ioctl()` on `/dev/ngNnM`.
+///
+/// # Errors
+///
+/// ENOTTY for an unknown number; else as [`run`].
+pub(super) fn on_namespace(handle: &Handle, namespace: &Namespace, call: Ioctl) -> Result<isize> {
+    let node = Node::Namespace;
+    match call.command {
+        uapi::IOCTL_ID => Ok(namespace.nsid().0 as isize),
+        uapi::IOCTL_ADMIN_CMD => admin(handle, call, node, Form::Short),
+        uapi::IOCTL_ADMIN64_CMD => admin(handle, call, node, Form::Long),
+        uapi::IOCTL_IO_CMD => io(handle, namespace, call, node, Form::Short),
+        uapi::IOCTL_IO64_CMD => io(handle, namespace, call, node, Form::Long),
+        uapi::IOCTL_IO64_CMD_VEC => io(handle, namespace, call, node, Form::Vectored),
+        uapi::IOCTL_SUBMIT_IO | SUBMIT_IO_COMPAT => submit_io(handle, namespace, call),
+        _ => Err(ENOTTY),
+    }
+}
+
+fn admin(handle: &Handle, call: Ioctl, node: Node, form: Form) -> Result<isize> {
+    let cmd: PassthruCmd = read_struct(call.argument)?;
+    run(handle, None, call, node, form, &cmd)
+}
+
+fn io(
+    handle: &Handle,
+    namespace: &Namespace,
+    call: Ioctl,
+    node: Node,
+    form: Form,
+) -> Result<isize> {
+    let cmd: PassthruCmd = read_struct(call.argument)?;
+    // Flags are looked at first, as the in-tree driver does.
+    if cmd.flags == 0 && cmd.nsid != namespace.nsid().0 {
+        return Err(EINVAL);
+    }
+    run(handle, Some(namespace), call, node, form, &cmd)
+}
+
+/// Sends a command. Returns its status.
+///
+/// # Errors
+///
+/// EINVAL for flags; EFAULT, also if the result cannot be written although the
+/// command was executed; those of
+/// [`pass_through`](crate::control::binding::Binding::pass_through).
+fn run(
+    handle: &Handle,
+    namespace: Option<&Namespace>,
+    call: Ioctl,
+    node: Node,
+    form: Form,
+    cmd: &PassthruCmd,
+) -> Result<isize> {
+    // Fused commands and other ways to describe data are not the caller's.
+    if cmd.flags != 0 {
+        return Err(EINVAL);
+    }
+    let pieces;
+    let one;
+    let data = if form == Form::Vectored {
+        pieces = read_pieces(call.abi, cmd.addr, cmd.data_len)?;
+        &*pieces
+    } else {
+        one = range(call, cmd.addr, cmd.data_len);
+        one.as_slice()
+    };
+    let has_data = !data.is_empty();
+    let request = Request {
+        entry: cmd.entry(),
+        namespace,
+        node,
+        mode: mode(call.mode),
+        data,
+        metadata: range(call, cmd.metadata, cmd.metadata_len).filter(|_| has_data),
+        timeout: timeout(cmd.timeout_ms),
+    };
+    let answer = pass_through(handle, request)?;
+    let (offset, bytes) = match form {
+        Form::Short => (offset_of!(uapi::nvme_passthru_cmd, result), 4),
+        Form::Long | Form::Vectored => (offset_of!(uapi::nvme_passthru_cmd64, result), 8),
+    };
+    let result = answer.result.to_ne_bytes();
+    UserSlice::new(
+        UserPtr::from_addr(call.argument.wrapping_add(offset)),
+        bytes,
+    )
+    .writer()
+    .write_slice(result.get(..bytes).ok_or(EINVAL)?)?;
+    Ok(status(answer))
+}
+
+/// `NVME_IOCTL_SUBMIT_IO`: reads, writes or compares logical blocks. Returns
+/// the status.
+///
+/// # Errors
+///
+/// EFAULT; EINVAL for flags, another opcode, or a namespace without logical
+/// blocks; those of
+/// [`pass_through`](crate::control::binding::Binding::pass_through).
+fn submit_io(handle: &Handle, namespace: &Namespace, call: Ioctl) -> Result<isize> {
+    const OPCODES: [u8; 3] = [
+        NvmOpcode::Write as u8,
+        NvmOpcode::Read as u8,
+        NvmOpcode::Compare as u8,
+    ];
+
+    let mut io = UserIo::new_zeroed();
+    let known_bytes = io.as_mut_bytes().get_mut(..USER_IO_COMPAT_BYTES);
+    UserSlice::new(UserPtr::from_addr(call.argument), USER_IO_COMPAT_BYTES)
+        .reader()
+        .read_slice(known_bytes.ok_or(EINVAL)?)?;
+    if io.flags != 0 || !OPCODES.contains(&io.opcode) {
+        return Err(EINVAL);
+    }
+    let format = namespace.size().format.ok_or(EINVAL)?;
+    let blocks = u64::from(io.nblocks) + 1;
+    let mut data_bytes = blocks * u64::from(format.lba_bytes());
+    let mut metadata_bytes = 0;
+    match format.metadata {
+        // Controllers add and remove protection information by themselves where
+        // PRACT says so and there is nothing else in the metadata.
+        _ if io.control & PRACT != 0 && format.metadata_bytes == format.protection_bytes => {}
+        MetadataPlace::Extended => data_bytes += blocks * u64::from(format.metadata_bytes),
+        MetadataPlace::Separate => metadata_bytes = blocks * u64::from(format.metadata_bytes),
+    }
+    let data_bytes = u32::try_from(data_bytes).map_err(|_| EINVAL)?;
+    let metadata_bytes = u32::try_from(metadata_bytes).map_err(|_| EINVAL)?;
+    if metadata_bytes > 0 && (io.metadata % 4 != 0 || io.metadata == 0) {
+        return Err(EINVAL);
+    }
+    let mut entry = SubmissionEntry::new(io.opcode, namespace.nsid());
+    entry.cdw10.set(io.slba as u32);
+    entry.cdw11.set((io.slba >> 32) as u32);
+    entry
+        .cdw12
+        .set(u32::from(io.nblocks) | u32::from(io.control) << 16);
+    entry.cdw13.set(io.dsmgmt);
+    entry.cdw14.set(io.reftag);
+    entry
+        .cdw15
+        .set(u32::from(io.apptag) | u32::from(io.appmask) << 16);
+    let data = range(call, io.addr, data_bytes);
+    let request = Request {
+        entry,
+        namespace: Some(namespace),
+        node: Node::Namespace,
+        mode: mode(call.mode),
+        data: data.as_slice(),
+        metadata: range(call, io.metadata, metadata_bytes),
+        timeout: None,
+    };
+    Ok(status(pass_through(handle, request)?))
+}
+
+/// Protection Information Action, in the control field.
+const PRACT: u16 = 1 << 13;
+
+fn pass_through(handle: &Handle, request: Request<'_>) -> Result<Answer> {
+    handle.visit().ok_or(ENODEV)?.pass_through(request)
+}
+
+impl PassthruCmd {
+    pub(super) fn entry(&self) -> SubmissionEntry {
+        let mut entry = SubmissionEntry::new(self.opcode, NamespaceId(self.nsid));
+        entry.cdw2.set(self.cdw2);
+        entry.cdw3.set(self.cdw3);
+        entry.cdw10.set(self.cdw10);
+        entry.cdw11.set(self.cdw11);
+        entry.cdw12.set(self.cdw12);
+        entry.cdw13.set(self.cdw13);
+        entry.cdw14.set(self.cdw14);
+        entry.cdw15.set(self.cdw15);
+        entry
+    }
+}
+
+/// What the system call returns: 0 or a positive number.
+fn status(answer: Answer) -> isize {
+    // CAST: 15 bits.
+    answer.status.0 as isize
+}
+
+pub(super) fn mode(open: OpenMode) -> FileMode {
+    match open {
+        OpenMode::ReadOnly => FileMode::ReadOnly,
+        OpenMode::Writable => FileMode::ReadWrite,
+    }
+}
+
+/// 0: the usual time.
+pub(super) fn timeout(timeout_ms: u32) -> Option<Delta> {
+    (timeout_ms != 0).then(|| Delta::from_millis(timeout_ms.into()))
+}
+
+/// A buffer, if it is not empty.
+pub(super) fn whole(abi: Abi, address: u64, length_bytes: u32) -> Option<UserRange> {
+    let address = match abi {
+        Abi::Native => address as usize,
+        // Only the lower half means something.
+        Abi::Compat => address as u32 as usize,
+    };
+    (length_bytes != 0).then_some(UserRange {
+        address,
+        length_bytes: length_bytes as usize,
+    })
+}
+
+/// As [`whole`]; address 0 stands for no buffer as well.
+fn range(call: Ioctl, address: u64, length_bytes: u32) -> Option<UserRange> {
+    whole(call.abi, address, length_bytes).filter(|range| range.address != 0)
+}
+
+/// The pieces of a vectored buffer, without empty ones.
+///
+/// # Errors
+///
+/// EFAULT; EINVAL for more than [`PIECES_MAX`] pieces, or one longer than a
+/// command can transfer; ENOMEM.
+pub(super) fn read_pieces(abi: Abi, address: u64, count: u32) -> Result<KVec<UserRange>> {
+    if count as usize > PIECES_MAX {
+        return Err(EINVAL);
+    }
+    let mut pieces = KVec::with_capacity(count as usize, GFP_KERNEL)?;
+    let Some(list) = whole(abi, address, count).filter(|list| list.address != 0) else {
+        return Ok(pieces);
+    };
+    let piece_bytes = match abi {
+        Abi::Native => 16,
+        Abi::Compat => 8,
+    };
+    let mut reader = UserSlice::new(
+        UserPtr::from_addr(list.address),
+        count as usize * piece_bytes,
+    )
+    .reader();
+    for _ in 0..count {
+        let (base, length_bytes) = match abi {
+            Abi::Native => (reader.read::<u64>()?, reader.read::<u64>()?),
+            Abi::Compat => (reader.read::<u32>()?.into(), reader.read::<u32>()?.into()),
+        };
+        let length_bytes = u32::try_from(length_bytes).map_err(|_| EINVAL)?;
+        if length_bytes > 0 {
+            let piece = UserRange {
+                address: base as usize,
+                length_bytes: length_bytes as usize,
+            };
+            pieces.push(piece, GFP_KERNEL)?;
+        }
+    }
+    Ok(pieces)
+}
