@@ -5,6 +5,8 @@
  */
 #include "kselftest_harness.h"
 
+#include <dirent.h>
+
 #include "lib/event.h"
 #include "lib/module.h"
 #include "lib/util.h"
@@ -79,12 +81,30 @@ static const char *expected_kind(void)
 	return strstr(parameters, "pci=nomsi") ? "IO-APIC" : "PCI-MSIX";
 }
 
+/* How many vectors the function has been given: of a line there is one. */
+static unsigned int vectors(const struct controller *controller)
+{
+	char path[64];
+	unsigned int count = 0;
+	struct dirent *entry;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/msi_irqs", controller->address);
+	dir = opendir(path);
+	if (!dir)
+		return 1;
+	while ((entry = readdir(dir)))
+		count += entry->d_name[0] != '.';
+	closedir(dir);
+	return count;
+}
+
 TEST_F(irq, is_the_best_kind_there_is)
 {
 	struct interrupts interrupts;
 
 	ASSERT_EQ(0, look_at_interrupts(&interrupts));
-	EXPECT_EQ(1, interrupts.lines);
+	EXPECT_EQ(vectors(&self->controller), interrupts.lines);
 	EXPECT_NE(NULL, strstr(interrupts.last_line, expected_kind())) {
 		TH_LOG("%s", interrupts.last_line);
 	}
@@ -124,7 +144,7 @@ TEST_F(irq, is_given_back_and_taken_again)
 	close(self->fd);
 	ASSERT_EQ(0, controller_bind(&self->controller));
 	ASSERT_EQ(0, look_at_interrupts(&interrupts));
-	EXPECT_EQ(1, interrupts.lines);
+	EXPECT_EQ(vectors(&self->controller), interrupts.lines);
 	self->fd = controller_open(&self->controller, O_RDONLY);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, event_raise_many(&self->controller, 1));

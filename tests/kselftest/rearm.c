@@ -13,6 +13,8 @@
 #define EVENTS 10
 
 #define ANY_LOG_PAGE "pci_nvme_get_log *"
+/* Read when the controller starts, without releasing anything. */
+#define EFFECTS_LOG_RETAINED "pci_nvme_get_log * lid 0x5 * rae 0x1 *"
 #define SMART_LOG_RELEASED "pci_nvme_get_log * lid 0x2 * rae 0x0 *"
 #define NAMESPACE_LOG_RELEASED "pci_nvme_get_log * lid 0x4 * rae 0x0 *"
 #define EVENT_CONFIGURATION "pci_nvme_setfeat * fid 0xb *"
@@ -42,6 +44,11 @@ FIXTURE_TEARDOWN(rearm)
 	EXPECT_EQ(0, namespaces_restore());
 }
 
+static int pages_read_for_events(struct trace *trace)
+{
+	return trace_count(trace, ANY_LOG_PAGE) - trace_count(trace, EFFECTS_LOG_RETAINED);
+}
+
 TEST_F(rearm, lets_every_event_of_a_class_arrive)
 {
 	struct nvme_event event;
@@ -54,7 +61,7 @@ TEST_F(rearm, lets_every_event_of_a_class_arrive)
 		EXPECT_EQ(number, event.dw2);
 	}
 	EXPECT_EQ(EVENTS, trace_count(&self->trace, SMART_LOG_RELEASED));
-	EXPECT_EQ(EVENTS, trace_count(&self->trace, ANY_LOG_PAGE));
+	EXPECT_EQ(EVENTS, pages_read_for_events(&self->trace));
 }
 
 TEST_F(rearm, works_with_no_file_open)
@@ -85,14 +92,14 @@ TEST_F(rearm, lets_every_namespace_notice_arrive)
 		EXPECT_EQ(number, event.dw2);
 	}
 	EXPECT_EQ(4, trace_count(&self->trace, NAMESPACE_LOG_RELEASED));
-	EXPECT_EQ(4, trace_count(&self->trace, ANY_LOG_PAGE));
+	EXPECT_EQ(4, pages_read_for_events(&self->trace));
 }
 
 /* A log page read without need would take an event from somebody. */
 TEST_F(rearm, reads_no_log_page_without_an_event)
 {
 	usleep(QUIET_MS * 1000);
-	EXPECT_EQ(0, trace_count(&self->trace, ANY_LOG_PAGE));
+	EXPECT_EQ(0, pages_read_for_events(&self->trace));
 }
 
 /*

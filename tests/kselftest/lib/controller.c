@@ -14,6 +14,8 @@
 
 #define PCI_DEVICES "/sys/bus/pci/devices/"
 #define PCI_DRIVER "/sys/bus/pci/drivers/" MODULE
+/* The most that debugfs says of a controller's events: a line for each that is kept. */
+#define INSPECT_BYTES (128 << 10)
 #define NVM_EXPRESS_CLASS "0x010802\n"
 
 int controller_find(struct controller *controller, unsigned int index)
@@ -135,7 +137,7 @@ static int inspect(const struct controller *controller, char *text, size_t size)
 int controller_value(const struct controller *controller, const char *name,
 		     unsigned long long *value)
 {
-	char text[8192];
+	char text[INSPECT_BYTES];
 	char *line;
 	int error;
 
@@ -152,7 +154,7 @@ int controller_value(const struct controller *controller, const char *name,
 unsigned long long controller_captured(const struct controller *controller)
 {
 	unsigned long long last, newest = 0;
-	char text[8192];
+	char text[INSPECT_BYTES];
 	char *line;
 
 	if (inspect(controller, text, sizeof(text)))
@@ -167,7 +169,7 @@ unsigned long long controller_captured(const struct controller *controller)
 
 bool controller_has_namespace(const struct controller *controller, unsigned int nsid)
 {
-	char text[8192];
+	char text[INSPECT_BYTES];
 	char *line;
 
 	if (inspect(controller, text, sizeof(text)))

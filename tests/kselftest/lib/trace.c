@@ -67,3 +67,24 @@ int trace_first(const struct trace *trace, const char *pattern)
 {
 	return search(trace, pattern, true);
 }
+
+int trace_numbers(const struct trace *trace, const char *pattern, const char *format,
+		  unsigned int *numbers, int max)
+{
+	FILE *log = fopen(TRACE_LOG, "re");
+	char line[256];
+	int count = 0;
+
+	if (!log || fseek(log, trace->from, SEEK_SET)) {
+		if (log)
+			fclose(log);
+		return -EIO;
+	}
+	while (count < max && fgets(line, sizeof(line), log)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (fnmatch(pattern, line, 0) == 0 && sscanf(line, format, &numbers[count]) == 1)
+			count++;
+	}
+	fclose(log);
+	return count;
+}

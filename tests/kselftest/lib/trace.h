@@ -27,4 +27,11 @@ int trace_count(const struct trace *trace, const char *pattern);
 /* The number of the first line that matches, from 0 on; ENOENT if there is none. */
 int trace_first(const struct trace *trace, const char *pattern);
 
+/*
+ * Takes a number out of each line that matches, as sscanf() does by @format;
+ * how many there are, @max at most.
+ */
+int trace_numbers(const struct trace *trace, const char *pattern, const char *format,
+		  unsigned int *numbers, int max);
+
 #endif /* TRACE_H */

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -30,6 +31,13 @@ long long now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+int patience(void)
+{
+	const char *debug = getenv("NVME_RS_DEBUG");
+
+	return debug && *debug ? 5 : 1;
 }
 
 void complain(const char *format, ...)
@@ -82,6 +90,14 @@ int write_file(const char *path, const char *text)
 		error = -errno;
 	close(fd);
 	return error;
+}
+
+unsigned int scale(void)
+{
+	const char *text = getenv("SCALE");
+	unsigned int number = text ? strtoul(text, NULL, 10) : 1;
+
+	return number ?: 1;
 }
 
 void *bad_address(void)

@@ -11,11 +11,14 @@
 #include <stddef.h>
 #include <unistd.h>
 
+/* How many times longer than usual to wait: the debug kernel is slow. */
+int patience(void);
+
 /*
  * How long to wait for what should happen at once. Long, because an emulated
  * machine on a busy host may stand still for a second.
  */
-#define LIMIT_MS 5000
+#define LIMIT_MS (5000 * patience())
 
 /* How long to watch that nothing happens. */
 #define QUIET_MS 150
@@ -45,10 +48,26 @@ int read_file(const char *path, char *text, size_t size);
 /* Writes to a file of /sys; the errno is the kernel's answer. */
 int write_file(const char *path, const char *text);
 
+/* By how much to multiply how often something is repeated: SCALE of the environment. */
+unsigned int scale(void);
+
 /* An address to which nothing can be written. */
 void *bad_address(void);
 
 /* Runs a command, and waits for it; its exit status. */
 int run(const char *command, char *output, size_t size);
+
+#ifdef TEST_HARNESS_MAIN
+/* Every test has registered itself before, in a constructor with a priority. */
+static void __attribute__((constructor)) have_patience(void)
+{
+	struct __fixture_metadata *fixture;
+	struct __test_metadata *test;
+
+	for (fixture = __fixture_list; fixture; fixture = fixture->next)
+		for (test = fixture->tests; test; test = test->next)
+			test->timeout *= patience();
+}
+#endif
 
 #endif /* UTIL_H */
