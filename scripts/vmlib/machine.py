@@ -2,6 +2,7 @@
 """One run of a VM: QEMU around a stock kernel, with the cache's chroot as its root."""
 
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -11,6 +12,7 @@ import sys
 import tempfile
 import termios
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +25,12 @@ TIMED_OUT = 124
 VM_FAILED = 125
 SPLAT = 126
 POWER_OFF_SECONDS = 30
+# Once in a few hundred boots an emulated machine stops before the kernel's first word. Nothing of ours has run then.
+BOOT_SECONDS = 60
+BOOT_ATTEMPTS = 3
+DEBUG_SLOWER = 5
+# Everything to the console; the tasks which wait for good; what each processor does.
+SYSRQ_KEYS = ("9", "w", "l")
 
 # QEMU runs in the chroot: its libraries are there. The guest's root is the chroot again, bound to /mnt without the
 # mounts inside it. Everything is mounted in a namespace which ends with QEMU.
@@ -68,8 +76,10 @@ class Machine:
         self.hardware = hardware
         self.options = options
         self.status: int | None = None
-        self.status_known = threading.Event()
+        self.first_word = threading.Event()
+        self.last_word = threading.Event()
         self.process: subprocess.Popen[bytes] | None = None
+        self.qmp: Qmp | None = None
 
     def run(self) -> int:
         """Boot, run the command, turn off; the command's exit status, or one of ours."""
@@ -80,9 +90,8 @@ class Machine:
             with cache.using_root() as root:
                 return self._run(work, root)
         finally:
-            if self.process and self.process.poll() is None:
-                self.process.kill()
-                self.process.wait()
+            if not self._has_ended():
+                self._kill()
             if terminal:
                 termios.tcsetattr(0, termios.TCSADRAIN, terminal)
             for number, handler in old_handlers.items():
@@ -96,6 +105,30 @@ class Machine:
     def _run(self, work: Path, root: Path) -> int:
         share = self.options.share or work / "share"
         share.mkdir(parents=True, exist_ok=True)
+        for attempt in range(1, BOOT_ATTEMPTS + 1):
+            output = self._boot(work, root, share)
+            if self.first_word.wait(self._boot_seconds()) or attempt == BOOT_ATTEMPTS:
+                break
+            self._ask_where_it_is()
+            self._kill()
+            print(f"vm: no sign of life in {self._boot_seconds():.0f} s, booting again", file=sys.stderr)
+        timed_out = self._wait()
+        output.join(timeout=10)
+        return self._verdict(work, timed_out)
+
+    def _boot_seconds(self) -> float:
+        return BOOT_SECONDS * (DEBUG_SLOWER if self.options.debug or self.options.icount else 1)
+
+    def _has_ended(self) -> bool:
+        return self.process is None or self.process.poll() is not None
+
+    def _kill(self) -> None:
+        assert self.process
+        self.process.kill()
+        self.process.wait()
+
+    def _boot(self, work: Path, root: Path, share: Path) -> threading.Thread:
+        """Start QEMU; gives the thread which passes on what the command prints."""
         hosts, guests = zip(*(socket.socketpair() for _ in range(4)))
         arguments = self._arguments(work, root, [end.fileno() for end in guests])
         log = open(work / "qemu.log", "wb")
@@ -110,40 +143,56 @@ class Machine:
         )
         for end in guests:
             end.close()
-        output = self._serve(hosts, share)
-        timed_out = self._wait()
-        output.join(timeout=10)
-        return self._verdict(work, timed_out)
+        return self._serve(hosts, share)
 
     def _serve(self, ends: tuple[socket.socket, ...], share: Path) -> threading.Thread:
         """Start what answers QEMU and the guest; gives the thread which passes on the command's output."""
         monitor, port, exit_port, out = ends
-        qmp = Qmp(monitor, share / "qmp-events.log")
-        threading.Thread(target=qmp.negotiate, daemon=True).start()
-        threading.Thread(target=serve_guest, args=(qmp, port), daemon=True).start()
-        threading.Thread(target=self._read_status, args=(exit_port,), daemon=True).start()
+        self.qmp = Qmp(monitor, share / "qmp-events.log")
+        threading.Thread(target=self.qmp.negotiate, daemon=True).start()
+        threading.Thread(target=serve_guest, args=(self.qmp, port), daemon=True).start()
+        self.first_word, self.last_word = threading.Event(), threading.Event()
+        threading.Thread(target=self._listen, args=(exit_port, self.first_word, self.last_word), daemon=True).start()
         output = threading.Thread(target=_copy_output, args=(out,), daemon=True)
         output.start()
         return output
 
-    def _read_status(self, exit_port: socket.socket) -> None:
+    def _listen(self, exit_port: socket.socket, first_word: threading.Event, last_word: threading.Event) -> None:
+        """The guest says that it is up, then the command's status; the end of QEMU counts as both."""
         with exit_port.makefile("r") as lines:
             for line in lines:
-                self.status = int(line)
-                break
-        self.status_known.set()
+                if line.strip() != "up":
+                    self.status = int(line)
+                    break
+                first_word.set()
+        first_word.set()
+        last_word.set()
 
     def _wait(self) -> bool:
         """Wait for the end of QEMU. True: it had to be ended, because the time was up."""
         assert self.process
         try:
-            known = self.status_known.wait(self.options.timeout)
+            known = self.last_word.wait(self.options.timeout)
+            if not known:
+                self._ask_where_it_is()
             self.process.wait(POWER_OFF_SECONDS if known else 0)
             return False
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            self._kill()
             return True
+
+    def _ask_where_it_is(self) -> None:
+        """Have a machine which makes no progress say, on the console, which tasks wait, and where its processors are."""
+        assert self.qmp
+        for key in SYSRQ_KEYS:
+            keys = [{"type": "qcode", "data": name} for name in ("alt", "sysrq", key)]
+            if "error" in self.qmp.execute({"execute": "send-key", "arguments": {"keys": keys}}):
+                break
+            time.sleep(1)
+        registers = self.qmp.execute(
+            {"execute": "human-monitor-command", "arguments": {"command-line": "info registers -a"}})
+        print("--- processors ---", *re.findall(r"^(?:CPU#\d+|RIP=\S+)", str(registers.get("return")), re.MULTILINE),
+              file=sys.stderr)
 
     def _verdict(self, work: Path, timed_out: bool) -> int:
         log = (work / "console").read_text(errors="replace") if (work / "console").exists() else ""
@@ -179,7 +228,7 @@ class Machine:
         for disk in nvme.disks:
             with open(work / disk, "wb") as image:
                 image.truncate(DISK_BYTES)
-        append = f"console=ttyS0 panic=-1 oops=panic quiet loglevel=5 mitigations=off {self.hardware.append} {options.append}"
+        append = f"console=ttyS0 panic=-1 oops=panic quiet loglevel=5 sysrq_always_enabled mitigations=off {self.hardware.append} {options.append}"
         arguments = [
             "-M", "q35", "-accel", "tcg" + (",thread=single" if options.icount else ""), "-cpu", "max",
             "-smp", str(1 if options.icount else options.smp), "-m", options.memory,

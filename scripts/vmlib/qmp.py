@@ -36,13 +36,16 @@ class Qmp:
         self.execute({"execute": "qmp_capabilities"})
 
     def _read(self) -> None:
-        with self._connection.makefile("r") as lines, open(self._events, "a", buffering=1) as events:
-            for line in lines:
-                message = json.loads(line)
-                if "event" in message:
-                    events.write(line.rstrip() + "\n")
-                else:
-                    self._replies.put(message)
+        try:
+            with self._connection.makefile("r") as lines, open(self._events, "a", buffering=1) as events:
+                for line in lines:
+                    message = json.loads(line)
+                    if "event" in message:
+                        events.write(line.rstrip() + "\n")
+                    else:
+                        self._replies.put(message)
+        except OSError:
+            pass
         self._replies.put(_error("QEMU has ended"))
 
     def execute(self, command: dict[str, Any]) -> dict[str, Any]:
