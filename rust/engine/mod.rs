@@ -16,7 +16,8 @@
 //! - [`storm`]: which event classes fire too often, and for how long to leave
 //!   them alone.
 //! - [`lifecycle`]: the states of a controller.
-//! - [`prp`]: how a command says where its data is.
+//! - [`data_pointer`]: how a command says where its data is: [`prp`] or [`sgl`].
+//! - [`doorbell`]: whether the controller has to be told of a doorbell's value.
 //! - [`snapshot`]: how many captured log pages are kept.
 //! - [`policy`]: what to make of a user's command.
 
@@ -24,11 +25,14 @@ pub(crate) mod aborts;
 pub(crate) mod aer_keeper;
 pub(crate) mod capture;
 pub(crate) mod command_table;
+pub(crate) mod data_pointer;
+pub(crate) mod doorbell;
 pub(crate) mod event_log;
 pub(crate) mod lifecycle;
 pub(crate) mod policy;
 pub(crate) mod prp;
 pub(crate) mod record;
 pub(crate) mod ring;
+pub(crate) mod sgl;
 pub(crate) mod snapshot;
 pub(crate) mod storm;

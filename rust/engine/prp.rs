@@ -7,7 +7,10 @@
 //! of more, all but the first are in a list, whose pages are chained by their
 //! last entries.
 
-use crate::spec::{command::DmaAddress, register::PAGE_SHIFT};
+use crate::spec::{
+    command::{DmaAddress, SubmissionEntry},
+    register::PAGE_SHIFT,
+};
 
 /// The memory page that the driver has controllers use.
 pub(crate) const PAGE_BYTES: u64 = 1 << PAGE_SHIFT;
@@ -34,11 +37,38 @@ pub(crate) enum Unfit {
     TooLong,
 }
 
-/// The two entries in a command.
+/// What a data pointer consists of: PSDT of command dword 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum PointerKind {
+    Prp = 0b00,
+    /// An SGL for data; metadata, if any, is contiguous.
+    Sgl = 0b01,
+}
+
+/// Where the data of a command is: DPTR, as two words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DataPointer {
-    pub(crate) prp1: u64,
-    pub(crate) prp2: u64,
+    pub(crate) kind: PointerKind,
+    pub(crate) first: u64,
+    pub(crate) second: u64,
+}
+
+impl DataPointer {
+    fn prp(first: u64, second: u64) -> Self {
+        Self {
+            kind: PointerKind::Prp,
+            first,
+            second,
+        }
+    }
+
+    /// Has `entry`, which named no data so far, name it.
+    pub(crate) fn describe_in(self, entry: &mut SubmissionEntry) {
+        entry.flags |= (self.kind as u8) << 6;
+        entry.prp1.set(self.first);
+        entry.prp2.set(self.second);
+    }
 }
 
 /// Memory for a list.
@@ -100,7 +130,7 @@ pub(crate) fn describe(
     let prp1 = entries.next().unwrap_or(0);
     if pages <= 2 {
         let prp2 = entries.next().unwrap_or(0);
-        return Ok(DataPointer { prp1, prp2 });
+        return Ok(DataPointer::prp(prp1, prp2));
     }
     let mut left = pages.wrapping_sub(1);
     let (mut page, mut index) = (0, 0);
@@ -115,7 +145,7 @@ pub(crate) fn describe(
         index += 1;
         left = left.wrapping_sub(1);
     }
-    Ok(DataPointer { prp1, prp2 })
+    Ok(DataPointer::prp(prp1, prp2))
 }
 
 /// The start of the segment, and of every page after that one's.

@@ -153,6 +153,15 @@ impl SubmissionEntry {
         entry
     }
 
+    /// Doorbell Buffer Config (section 5.8): where the controller finds the
+    /// values of doorbells, and where it says when it wants to be told.
+    pub(crate) const fn doorbell_buffer_config(values: DmaAddress, events: DmaAddress) -> Self {
+        let mut entry = Self::admin(AdminOpcode::DoorbellBufferConfig, NamespaceId::NONE);
+        entry.prp1 = U64::new(values.0);
+        entry.prp2 = U64::new(events.0);
+        entry
+    }
+
     /// Create I/O Completion Queue (section 5.4), which raises interrupt
     /// `vector`, or none.
     pub(crate) const fn create_io_completion_queue(queue: QueueSetup, vector: Option<u16>) -> Self {

@@ -85,7 +85,10 @@ pub(crate) struct IdentifyController {
     pub(crate) nn: U32,
     /// Optional NVM Command Support.
     pub(crate) oncs: U16,
-    reserved_522: [u8; 246],
+    reserved_522: [u8; 14],
+    /// SGL Support.
+    pub(crate) sgls: U32,
+    reserved_540: [u8; 228],
     /// NVM Subsystem NVMe Qualified Name, UTF-8, ends with a zero byte.
     pub(crate) subnqn: [u8; 256],
     reserved_1024: [u8; 3072],
@@ -102,9 +105,15 @@ const _: () = assert!(offset_of!(IdentifyController, elpe) == 262);
 const _: () = assert!(offset_of!(IdentifyController, mtfa) == 270);
 const _: () = assert!(offset_of!(IdentifyController, nanagrpid) == 348);
 const _: () = assert!(offset_of!(IdentifyController, nn) == 516);
+const _: () = assert!(offset_of!(IdentifyController, sgls) == 536);
 const _: () = assert!(offset_of!(IdentifyController, subnqn) == 768);
 
 impl IdentifyController {
+    /// OACS bit 8: the controller can look for doorbell values in host memory.
+    pub(crate) const fn doorbell_buffers(&self) -> bool {
+        self.oacs.get() & (1 << 8) != 0
+    }
+
     /// LPA bit 2: Get Log Page takes an offset and a length over 16 bits.
     pub(crate) const fn extended_log_page_data(&self) -> bool {
         self.lpa & (1 << 2) != 0

@@ -4,6 +4,8 @@ mod aborts;
 mod aer_keeper;
 mod capture;
 mod command_table;
+mod data_pointer;
+mod doorbell;
 mod event_log;
 mod hostile_controller;
 mod lifecycle;

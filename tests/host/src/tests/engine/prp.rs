@@ -47,18 +47,18 @@ impl ListMemory for Pages {
 /// memory it accesses.
 fn controller_reads(pointer: DataPointer, length: u64, list: &Pages) -> Vec<(u64, u64)> {
     let mut pieces = Vec::new();
-    let first = length.min(PAGE_BYTES - pointer.prp1 % PAGE_BYTES);
-    pieces.push((pointer.prp1, first));
+    let first = length.min(PAGE_BYTES - pointer.first % PAGE_BYTES);
+    pieces.push((pointer.first, first));
     let mut left = length - first;
     if left == 0 {
         return pieces;
     }
     if left <= PAGE_BYTES {
-        assert_eq!(pointer.prp2 % PAGE_BYTES, 0);
-        pieces.push((pointer.prp2, left));
+        assert_eq!(pointer.second % PAGE_BYTES, 0);
+        pieces.push((pointer.second, left));
         return pieces;
     }
-    let mut at = pointer.prp2;
+    let mut at = pointer.second;
     while left > 0 {
         let entry = list.entries[&at];
         let last_of_page = at % PAGE_BYTES == PAGE_BYTES - 8;

@@ -289,3 +289,10 @@ proptest! {
         prop_assert_eq!((entry.cdw13.get(), entry.cdw14.get(), entry.cdw15.get()), (0, 0, 0));
     }
 }
+
+#[test]
+fn doorbell_buffers_are_named_by_two_addresses() {
+    let entry = SubmissionEntry::doorbell_buffer_config(DmaAddress(0x1000), DmaAddress(0x2000));
+    assert_eq!(entry.opcode, 0x7c);
+    assert_eq!((entry.prp1.get(), entry.prp2.get()), (0x1000, 0x2000));
+}

@@ -37,6 +37,13 @@ fn fields_are_where_the_specification_puts_them() {
 }
 
 #[test]
+fn optional_commands_include_doorbell_buffers() {
+    let announced = |oacs: u16| identify(|identify| identify.oacs.set(oacs));
+    assert!(announced(0x0100).doorbell_buffers());
+    assert!(!announced(0xfeff).doorbell_buffers());
+}
+
+#[test]
 fn log_page_attributes_announce_the_effects_log() {
     for bit in 0..8 {
         let controller = identify(|identify| identify.lpa = 1 << bit);
