@@ -106,7 +106,7 @@ struct IoInterrupt {
 
 impl Handler for IoInterrupt {
     fn handle(&self) -> IrqReturn {
-        match self.queue.process_completions(None) {
+        match self.queue.process_completions() {
             Found::Nothing => return IrqReturn::None,
             Found::ToClear => self.watchman.queue(),
             Found::Completions | Found::Events | Found::Fault => {}

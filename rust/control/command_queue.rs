@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A pair of queues and the commands outstanding on them, whose they are and
-//! how long they may take.
+//! A pair of queues and the commands outstanding on them.
 //!
 //! No lock of its own: the admin queue and each I/O queue have theirs.
 
 use kernel::{
     device::{Bound, Device},
-    prelude::*,
-    sync::{Arc, SetOnce},
-    time::{Delta, Instant, Monotonic},
+    prelude::*, //
 };
 
 use crate::{
@@ -17,10 +14,7 @@ use crate::{
         aborts::AbortSlot,
         command_table::{Claim, CommandTable, Slot},
     },
-    glue::{
-        completion::{Completion, Waited},
-        uring::{Outcome, Poller, RingCommand},
-    },
+    glue::dma::DmaDevice,
     pcie::queue::QueuePair,
     spec::{
         command::{CommandId, DmaAddress, SubmissionEntry},
@@ -28,197 +22,11 @@ use crate::{
     },
 };
 
-use super::{scratch::Scratch, transfer::Transfer};
-
-/// How a command ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// The controller completed it.
-    Completed(CompletionEntry),
-    /// It was not completed, and will not be: the driver stopped the
-    /// controller.
-    Cancelled,
-}
-
-/// Who waits for a command.
-#[pin_data]
-pub(super) struct Waiter {
-    ending: SetOnce<Ending>,
-    #[pin]
-    done: Completion,
-}
-
-impl Waiter {
-    pub(super) fn new() -> Result<Arc<Self>> {
-        Arc::pin_init(
-            pin_init!(Self {
-                ending: SetOnce::new(),
-                done <- Completion::new(),
-            }),
-            GFP_KERNEL,
-        )
-    }
-
-    fn wake(&self, ending: Ending) {
-        self.ending.populate(ending);
-        self.done.complete();
-    }
-
-    /// Waits for the end of the command. Sleeps.
-    pub(super) fn wait(&self) -> Ending {
-        self.done.wait();
-        self.ending().unwrap_or(Ending::Cancelled)
-    }
-
-    /// As [`Self::wait`], at most for `limit`, or until the process is killed.
-    pub(super) fn wait_killable(&self, limit: Option<Delta>) -> Waited {
-        self.done.wait_killable(limit)
-    }
-
-    pub(super) fn ending(&self) -> Option<Ending> {
-        self.ending.copy()
-    }
-}
-
-/// Whose a command is.
-pub(super) enum Owner {
-    /// An Asynchronous Event Request.
-    EventRequest,
-    /// An Abort.
-    Abort(AbortSlot),
-    /// A command of the driver's own. It does without an answer when the queue
-    /// is closed.
-    Driver(Arc<Waiter>),
-    /// A command of a process, on memory of that process: it has to be over
-    /// before anybody goes on.
-    Process(Arc<Waiter>),
-    /// A command of a ring.
-    Ring {
-        command: RingCommand,
-        scratch: KBox<Scratch>,
-    },
-    /// The process was killed; its memory stays pinned meanwhile.
-    Orphan(KBox<Transfer>),
-    /// What is left of a command that is over. Memory can only be given back
-    /// elsewhere.
-    Buried(Remains),
-    /// Over, but an Abort of it is not.
-    Completed,
-}
-
-/// Memory of a command that is over.
-#[expect(dead_code, reason = "only there to be dropped")]
-pub(super) enum Remains {
-    Transfer(KBox<Transfer>),
-    Scratch(KBox<Scratch>),
-}
-
-impl Owner {
-    /// Ends a command that the controller did not complete, and never will.
-    /// Process context, without locks.
-    pub(super) fn end(self) {
-        match self {
-            Self::Driver(waiter) | Self::Process(waiter) => waiter.wake(Ending::Cancelled),
-            Self::Ring { command, scratch } => {
-                // Unmapped first: after this the memory is the process's again.
-                drop(scratch);
-                command.complete(Outcome::failed(EINTR), None);
-            }
-            Self::EventRequest
-            | Self::Abort(_)
-            | Self::Orphan(_)
-            | Self::Buried(_)
-            | Self::Completed => {}
-        }
-    }
-}
-
-/// What a ring is told of a completion.
-fn outcome(entry: &CompletionEntry) -> Outcome {
-    Outcome {
-        result: entry.result(),
-        res: i32::from(entry.status().0),
-    }
-}
-
-/// Rings to be told of completions, outside of locks.
-pub(super) struct ToTell {
-    commands: [Option<(RingCommand, Outcome)>; Self::MAX],
-    count: usize,
-}
-
-impl ToTell {
-    const MAX: usize = 16;
-
-    pub(super) fn new() -> Self {
-        Self {
-            commands: [const { None }; Self::MAX],
-            count: 0,
-        }
-    }
-
-    pub(super) fn is_full(&self) -> bool {
-        self.count == Self::MAX
-    }
-
-    /// To be called only if there is room.
-    pub(super) fn push(&mut self, command: RingCommand, outcome: Outcome) {
-        if let Some(place) = self.commands.get_mut(self.count) {
-            *place = Some((command, outcome));
-            self.count += 1;
-        }
-    }
-
-    /// Any context, without locks.
-    pub(super) fn tell(self, poller: Option<&Poller>) {
-        for (command, outcome) in self.commands.into_iter().flatten() {
-            command.complete(outcome, poller);
-        }
-    }
-}
-
-/// What is done about a command that takes too long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Abortion {
-    NotNeeded,
-    Wanted,
-    Sent,
-    /// The controller answered the Abort, whatever that did.
-    Over,
-}
-
-/// How long a command may take.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
-    /// Until it is aborted; `None`: for ever.
-    pub(crate) abort_after: Option<Delta>,
-    /// Until the controller is reset, counted from the moment at which it
-    /// should have been aborted.
-    pub(crate) reset_after: Delta,
-}
-
-/// An outstanding command.
-pub(super) struct Outstanding {
-    owner: Owner,
-    opcode: u8,
-    abortion: Abortion,
-    patience: Patience,
-    /// When it was sent; once an Abort is wanted, since when.
-    since: Instant<Monotonic>,
-}
-
-impl Outstanding {
-    fn want_abort(&mut self) {
-        if self.abortion == Abortion::NotNeeded {
-            self.abortion = Abortion::Wanted;
-            self.since = Instant::now();
-        }
-    }
-
-    fn takes_longer_than(&self, limit: Delta) -> bool {
-        self.since.elapsed() >= limit
-    }
-}
+use super::{
+    outstanding::{outcome, Abortion, Ending, Outstanding, Owner, Patience, Remains, Tell},
+    scratch::{Memory, Scratch},
+    transfer::Transfer,
+};
 
 /// Who may submit commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -242,10 +50,8 @@ pub(super) enum Refusal {
 
 /// Whose command a completion was for.
 pub(super) enum Completed {
-    /// Somebody who was told.
+    /// Somebody who was told, or will be.
     Told,
-    /// A ring, which is to be told outside of locks.
-    ToTell(RingCommand, Outcome),
     /// Nobody that can be told here: there is something to clear away.
     ToClear,
     EventRequest,
@@ -265,11 +71,15 @@ pub(super) enum Overdue {
 /// The queues and what is outstanding.
 pub(super) struct CommandQueue {
     pair: QueuePair,
+    device: DmaDevice,
     commands: CommandTable<KVVec<Slot<Outstanding>>>,
     /// For commands to come; never more than there are commands.
     spare: KVVec<KBox<Scratch>>,
     access: Access,
     to_clear: bool,
+    /// What the doorbells were last rung with.
+    rung_tail: u16,
+    rung_head: u16,
 }
 
 impl CommandQueue {
@@ -288,10 +98,13 @@ impl CommandQueue {
         }
         Ok(Self {
             pair: QueuePair::new(device, entries)?,
+            device: DmaDevice::new(device),
             commands: CommandTable::new(slots, reserved).ok_or(EINVAL)?,
             spare: KVVec::with_capacity(count, GFP_KERNEL)?,
             access: Access::Closed,
             to_clear: false,
+            rung_tail: 0,
+            rung_head: 0,
         })
     }
 
@@ -303,14 +116,20 @@ impl CommandQueue {
         self.pair.cq_address()
     }
 
-    /// The value for the tail doorbell.
-    pub(super) fn tail(&self) -> u16 {
-        self.pair.tail()
+    /// What the tail doorbell was rung with, and what it is to be rung with; once.
+    /// `None` if there is no news, or nobody to tell.
+    pub(super) fn take_tail(&mut self) -> Option<(u16, u16)> {
+        if !matches!(self.access, Access::Open | Access::Frozen) {
+            return None;
+        }
+        let old = core::mem::replace(&mut self.rung_tail, self.pair.tail());
+        (old != self.rung_tail).then_some((old, self.rung_tail))
     }
 
-    /// The value for the head doorbell.
-    pub(super) fn head(&self) -> u16 {
-        self.pair.head()
+    /// As [`Self::take_tail`], of the head doorbell.
+    pub(super) fn take_head(&mut self) -> Option<(u16, u16)> {
+        let old = core::mem::replace(&mut self.rung_head, self.pair.head());
+        (old != self.rung_head).then_some((old, self.rung_head))
     }
 
     pub(super) fn access(&self) -> Access {
@@ -331,6 +150,7 @@ impl CommandQueue {
         if self.commands.outstanding() > 0 {
             return Err(EBUSY);
         }
+        (self.rung_tail, self.rung_head) = (0, 0);
         self.pair.reset(entries)
     }
 
@@ -395,8 +215,15 @@ impl CommandQueue {
     /// working on any more; to be [ended](Owner::end) outside of locks. `None`
     /// beyond the last slot.
     pub(super) fn cancel(&mut self, index: u16) -> Option<Option<Owner>> {
-        (index < self.commands.len())
-            .then(|| self.commands.take(index).map(|command| command.owner))
+        if index >= self.commands.len() {
+            return None;
+        }
+        let mut owner = self.commands.take(index).map(|command| command.owner);
+        if let Some(Owner::Ring { memory, .. }) = &mut owner {
+            // After this the memory is the process's again.
+            memory.unmap(&self.device);
+        }
+        Some(owner)
     }
 
     /// Room for the memory of a command, if there is some left of an earlier
@@ -436,13 +263,7 @@ impl CommandQueue {
         patience: Patience,
     ) -> Result<CommandId, Refusal> {
         self.admit(claim)?;
-        let command = Outstanding {
-            owner,
-            opcode: entry.opcode,
-            abortion: Abortion::NotNeeded,
-            patience,
-            since: Instant::now(),
-        };
+        let command = Outstanding::new(entry.opcode, owner, patience);
         let id = self
             .commands
             .insert(claim, command)
@@ -455,7 +276,7 @@ impl CommandQueue {
     }
 
     /// Takes the next completion, if there is one, and tells whose it is.
-    pub(super) fn complete(&mut self) -> Option<(CompletionEntry, Completed)> {
+    pub(super) fn complete(&mut self, tell: &mut Tell<'_>) -> Option<(CompletionEntry, Completed)> {
         let entry = self.pair.pop()?;
         let id = entry.command_id();
         let Ok(command) = self.commands.get_mut(id) else {
@@ -472,14 +293,20 @@ impl CommandQueue {
             }
             Owner::Ring {
                 command: ring,
-                mut scratch,
+                mut memory,
             } => {
-                scratch.mapping.unmap();
-                if let Some(scratch) = self.keep_scratch(scratch) {
-                    self.bury(id, Remains::Scratch(scratch));
-                    return Some((entry, Completed::ToTell(ring, outcome(&entry))));
+                memory.unmap(&self.device);
+                match tell {
+                    Tell::InTask => ring.complete(outcome(&entry)),
+                    Tell::Poller(list) => list.push(ring.finished(outcome(&entry))),
                 }
-                Completed::ToTell(ring, outcome(&entry))
+                if let Memory::Scratch(scratch) = memory {
+                    if let Some(scratch) = self.keep_scratch(scratch) {
+                        self.bury(id, Remains::Scratch(scratch));
+                        return Some((entry, Completed::ToClear));
+                    }
+                }
+                Completed::Told
             }
             Owner::Orphan(transfer) => {
                 self.bury(id, Remains::Transfer(transfer));

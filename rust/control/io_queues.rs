@@ -15,7 +15,7 @@ use kernel::{
 
 use crate::{
     glue::{file_operations::Blocking, uring::Notice},
-    pcie::registers::Registers,
+    pcie::{doorbells::Doorbells, registers::Registers},
     spec::{
         command::{QueueId, SubmissionEntry},
         feature::FeatureId,
@@ -36,6 +36,7 @@ use super::{
 pub(crate) struct IoQueues {
     queues: KVec<Arc<IoQueue>>,
     admin: Arc<AdminQueue>,
+    doorbells: Arc<Doorbells>,
     /// How long each can be.
     entries: u16,
     /// How many queues interrupt, and how many after those are polled.
@@ -74,6 +75,7 @@ impl IoQueues {
     ) -> Result<Arc<Self>> {
         let count = limits.queues.saturating_add(limits.polled);
         let mut queues = KVec::with_capacity(usize::from(count), GFP_KERNEL)?;
+        let doorbells = Doorbells::new(device, registers.clone())?;
         // Without vectors of their own, all share the one there is.
         let own_vectors = limits.vectors.saturating_sub(1);
         for index in 0..count {
@@ -83,7 +85,7 @@ impl IoQueues {
             };
             let queue = IoQueue::new(
                 device,
-                registers.clone(),
+                doorbells.clone(),
                 admin.clone(),
                 stream.clone(),
                 QueueId(index + 1),
@@ -96,6 +98,7 @@ impl IoQueues {
             pin_init!(Self {
                 queues,
                 admin: admin.clone(),
+                doorbells,
                 entries: limits.entries,
                 interrupting: Atomic::new(0),
                 polled: Atomic::new(0),
@@ -108,12 +111,28 @@ impl IoQueues {
     }
 
     /// Has a controller that was just enabled create as many queues as it
-    /// takes, each as long as it takes, `entries_max`. Sleeps.
+    /// takes, each as long as it takes, `entries_max`. One with
+    /// `doorbell_buffers` is told of few doorbells. Sleeps.
     ///
     /// # Errors
     ///
     /// Those of [`AdminQueue::execute`] unless there is at least one queue.
-    pub(super) fn create(&self, entries_max: u16) -> Result<(), AdminError> {
+    pub(super) fn create(
+        &self,
+        entries_max: u16,
+        doorbell_buffers: bool,
+    ) -> Result<(), AdminError> {
+        self.doorbells.reset();
+        if doorbell_buffers {
+            let (values, events) = self.doorbells.shadows();
+            let told = SubmissionEntry::doorbell_buffer_config(values, events);
+            match self.admin.execute(told) {
+                Ok(_) => self.doorbells.use_shadows(),
+                // Doorbells work without.
+                Err(AdminError::Failed(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
         let created = self.create_some(entries_max);
         // Until here queues that are closed count: who asks during a reset is
         // refused by them.
@@ -167,6 +186,11 @@ impl IoQueues {
         self.entries
     }
 
+    /// Whether the controller looks for doorbell values by itself.
+    pub(crate) fn has_doorbell_buffers(&self) -> bool {
+        self.doorbells.has_shadows()
+    }
+
     /// To be asked for before a command is checked.
     pub(super) fn epoch(&self) -> Epoch {
         Epoch(self.epoch.load(Acquire))
@@ -198,7 +222,7 @@ impl IoQueues {
 
     /// All queues as what commands can be sent to.
     pub(super) fn submissions(&self) -> impl Iterator<Item = &dyn Submission> {
-        self.queues.iter().map(|queue| &**queue as &dyn Submission)
+        self.queues.iter().map(|queue| queue as &dyn Submission)
     }
 
     /// Takes no more commands.

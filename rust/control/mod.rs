@@ -8,6 +8,7 @@
 //!
 //! - [`stream`]: the event records and who waits for them;
 //! - [`command_queue`]: a pair of queues and what is outstanding on it;
+//! - [`outstanding`]: whose a command is and how long it may take;
 //! - [`admin`]: the admin queue, the Asynchronous Event Requests included;
 //! - [`events`]: what the admin queue does about events;
 //! - [`io_queue`], [`io_queues`]: an I/O queue pair, and all of them;
@@ -28,7 +29,7 @@
 pub(crate) mod admin;
 pub(crate) mod attendant;
 pub(crate) mod binding;
-pub(crate) mod command_queue;
+mod command_queue;
 pub(crate) mod controller;
 pub(crate) mod effects;
 pub(crate) mod events;
@@ -37,6 +38,7 @@ pub(crate) mod inquiry;
 pub(crate) mod io_queue;
 pub(crate) mod io_queues;
 pub(crate) mod namespaces;
+mod outstanding;
 pub(crate) mod passthrough;
 pub(crate) mod ring;
 mod scratch;

@@ -12,12 +12,11 @@ use crate::{
             Node, Permission, Quiesce,
         },
         record::Record,
+        sgl::SglSupport,
     },
     glue::{
-        capability::is_system_administrator,
-        completion::Waited,
-        uring::Outcome,
-        user_memory::{Direction, UserRange},
+        capability::is_system_administrator, completion::Waited, mapping::Direction,
+        pins::UserRange, uring::Outcome,
     },
     spec::{
         command::SubmissionEntry,
@@ -30,8 +29,8 @@ use crate::{
 use super::{
     admin,
     binding::Binding,
-    command_queue::{Ending, Patience, Waiter},
     namespaces::Namespace,
+    outstanding::{Ending, Patience, Waiter},
     submit::{Epoch, Submission, SubmitError},
     transfer::Transfer,
 };
@@ -242,6 +241,17 @@ impl Binding {
         self.controller().data_limit_bytes().min(DATA_BYTES_MAX)
     }
 
+    /// Which SGLs the command may have. One must be as long as the transfer, so
+    /// that has to be known.
+    pub(super) fn sgl_support(&self, request: &Request<'_>) -> SglSupport {
+        let length = policy::implied(request.command(), request.format());
+        if request.namespace.is_some() && length != Implied::Unknown {
+            self.controller().sgl_support()
+        } else {
+            SglSupport::None
+        }
+    }
+
     /// Sends a command that was checked, and waits for its end.
     fn send(&self, request: &Request<'_>, epoch: Epoch) -> Result<Answer, SendError> {
         let controller = self.controller();
@@ -249,13 +259,19 @@ impl Binding {
             None => &**controller.admin(),
             Some(namespace) if namespace.is_gone() => return Err(ENODEV.into()),
             Some(_) => match controller.io_queues().here() {
-                Some(queue) => &**queue,
+                Some(queue) => queue,
                 None => return refused(controller.state()),
             },
         };
         let direction = direction(request.entry.opcode);
         let (data, metadata) = request.transferred()?;
-        let transfer = Transfer::new(controller.dma(), &data, metadata, direction)?;
+        let transfer = Transfer::new(
+            controller.dma(),
+            &data,
+            metadata,
+            direction,
+            self.sgl_support(request),
+        )?;
         let mut entry = request.entry;
         transfer.describe_in(&mut entry);
 

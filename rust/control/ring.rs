@@ -13,11 +13,14 @@ use crate::{
     engine::{
         lifecycle::State,
         policy::{self, Implied},
+        prp::DataPointer,
+        sgl::SglSupport,
     },
     glue::{
         file_operations::Blocking,
+        mapping::{FewSegments, Mapping},
+        pins::{Pins, UserRange},
         uring::{Issue, Notice, Outcome, Poller},
-        user_memory::{Direction, Pins, UserRange},
     },
     spec::command::QueueId,
 };
@@ -25,7 +28,7 @@ use crate::{
 use super::{
     binding::Binding,
     passthrough::{direction, patience, Request, NOT_READY},
-    scratch::Scratch,
+    scratch::{describe_in_command, DescribeError, Memory},
     submit::{Epoch, Prepared, Submission, SubmitError},
 };
 
@@ -108,30 +111,19 @@ impl Binding {
                     Notice::Interrupt => queues.here(),
                 };
                 match queue {
-                    Some(queue) => &**queue,
+                    Some(queue) => queue,
                     None => return refused(controller.state(), issue),
                 }
             }
         };
-        let mut scratch = queue.take_scratch(controller.dma())?;
-        let mapped = self.map(this, request, buffer, &mut scratch);
-        let (pins, pointer) = match mapped {
-            Ok(mapped) => mapped,
-            Err(MapError::Failed(error)) => {
-                scratch.mapping.unmap();
-                queue.keep_scratch(scratch);
-                return Err(error.into());
-            }
-            Err(MapError::Unfit) => {
-                scratch.mapping.unmap();
-                queue.keep_scratch(scratch);
-                return self.pass_through_and_wait(issue, request);
-            }
+        let mut placed = match self.place(this, request, buffer, queue) {
+            Ok(placed) => placed,
+            Err(PlaceError::Failed(error)) => return Err(error.into()),
+            Err(PlaceError::Unfit) => return self.pass_through_and_wait(issue, request),
         };
         let mut entry = request.entry;
-        if let Some(pointer) = pointer {
-            entry.prp1.set(pointer.prp1);
-            entry.prp2.set(pointer.prp2);
+        if let Some(pointer) = placed.pointer.take() {
+            pointer.describe_in(&mut entry);
         }
         let Some(this) = issue.take() else {
             return Ok(());
@@ -139,21 +131,14 @@ impl Binding {
         let mut prepared = Some(Prepared {
             entry,
             issue: this,
-            pins,
-            scratch,
+            pins: placed.pins,
+            memory: placed.memory,
         });
         let started = queue.start(&mut prepared, patience(request), epoch);
         if let Some(rejected) = prepared {
-            let Prepared {
-                issue: this,
-                pins,
-                mut scratch,
-                ..
-            } = rejected;
-            scratch.mapping.unmap();
-            queue.keep_scratch(scratch);
-            drop(pins);
-            *issue = Some(this);
+            self.give_back(rejected.memory, queue);
+            drop(rejected.pins);
+            *issue = Some(rejected.issue);
         }
         match started {
             Ok(()) => Ok(()),
@@ -187,15 +172,15 @@ impl Binding {
         complete(issue, answer.into())
     }
 
-    /// Maps the data of a command, as far as it is transferred.
-    fn map(
+    /// Maps the data of a command, as far as it is transferred, and describes
+    /// where it is.
+    fn place(
         &self,
         issue: &Issue,
         request: &Request<'_>,
         buffer: RingBuffer,
-        scratch: &mut Scratch,
-    ) -> Result<Mapped, MapError> {
-        let direction = direction(request.entry.opcode);
+        queue: &dyn Submission,
+    ) -> Result<Placed, PlaceError> {
         let (least_bytes, limit_bytes) = match policy::implied(request.command(), request.format())
         {
             Implied::Unknown => (0, usize::MAX),
@@ -204,79 +189,173 @@ impl Binding {
                 usize::try_from(data_bytes).unwrap_or(usize::MAX),
             ),
         };
-        let mut pins = None;
-        match buffer {
-            _ if request.data.is_empty() || limit_bytes == 0 => {
-                return if least_bytes == 0 {
-                    Ok((None, None))
-                } else {
-                    Err(EINVAL.into())
-                }
+        if request.data.is_empty() || limit_bytes == 0 {
+            return if least_bytes == 0 {
+                Ok(Placed::NOWHERE)
+            } else {
+                Err(EINVAL.into())
+            };
+        }
+        let (pins, mut memory) = self.map(issue, request, buffer, limit_bytes, queue)?;
+        // The list of pieces was read again, and the format may have changed,
+        // since the command was checked.
+        let mapped_bytes = memory.segments().iter().fold(0, |sum: u64, segment| {
+            sum.saturating_add(segment.length_bytes)
+        });
+        let described = if mapped_bytes < least_bytes || mapped_bytes > self.data_limit_bytes() {
+            Err(EINVAL.into())
+        } else {
+            self.describe(&mut memory, self.sgl_support(request), queue)
+        };
+        match described {
+            Ok(pointer) => Ok(Placed {
+                pins,
+                memory,
+                pointer: Some(pointer),
+            }),
+            Err(error) => {
+                self.give_back(memory, queue);
+                Err(error)
             }
+        }
+    }
+
+    fn map(
+        &self,
+        issue: &Issue,
+        request: &Request<'_>,
+        buffer: RingBuffer,
+        limit_bytes: usize,
+        queue: &dyn Submission,
+    ) -> Result<(Option<Pins>, Memory)> {
+        let device = self.controller().dma();
+        let direction = direction(request.entry.opcode);
+        let registered = match buffer {
             RingBuffer::Process => {
-                pins = Some(map_pinned(request.data, limit_bytes, direction, scratch)?);
+                let trimmed = Trimmed::new(request.data, limit_bytes)?;
+                let data = trimmed.ranges();
+                let pins = Pins::new(data, direction, Some(queue.spare_runs()))?;
+                if let Some(few) = FewSegments::map_pinned(device, &pins, data, direction)? {
+                    return Ok((Some(pins), Memory::Few(few)));
+                }
+                let memory =
+                    self.by_scratch(queue, |mapping| mapping.map_pinned(&pins, data, direction))?;
+                return Ok((Some(pins), memory));
             }
             RingBuffer::Registered {
                 address,
                 length_bytes,
-            } => issue.registered(address, length_bytes, direction)?.map(
-                &mut scratch.mapping,
-                limit_bytes,
-                direction,
-            )?,
-            RingBuffer::RegisteredPieces { address, count } => issue
-                .registered_pieces(address, count, direction)?
-                .map(&mut scratch.mapping, limit_bytes, direction)?,
+            } => issue.registered(address, length_bytes, direction)?,
+            RingBuffer::RegisteredPieces { address, count } => {
+                issue.registered_pieces(address, count, direction)?
+            }
+        };
+        if let Some(few) = registered.map_few(device, limit_bytes, direction)? {
+            return Ok((None, Memory::Few(few)));
         }
-        // The list of pieces was read again, and the format may have changed,
-        // since the command was checked.
-        let mapped_bytes = scratch
-            .mapping
-            .segments()
-            .iter()
-            .fold(0, |sum: u64, segment| {
-                sum.saturating_add(segment.length_bytes)
-            });
-        if mapped_bytes < least_bytes || mapped_bytes > self.data_limit_bytes() {
-            return Err(EINVAL.into());
+        let memory = self.by_scratch(queue, |mapping| {
+            registered.map(mapping, limit_bytes, direction)
+        })?;
+        Ok((None, memory))
+    }
+
+    /// Maps what takes more room than a command has by itself.
+    fn by_scratch(
+        &self,
+        queue: &dyn Submission,
+        map: impl FnOnce(&mut Mapping) -> Result,
+    ) -> Result<Memory> {
+        let mut scratch = queue.take_scratch(self.controller().dma())?;
+        let mapped = map(&mut scratch.mapping);
+        let memory = Memory::Scratch(scratch);
+        match mapped {
+            Ok(()) => Ok(memory),
+            Err(error) => {
+                self.give_back(memory, queue);
+                Err(error)
+            }
         }
-        let pointer = scratch.describe(self.controller().dma())?;
-        Ok((pins, Some(pointer.ok_or(MapError::Unfit)?)))
+    }
+
+    fn describe(
+        &self,
+        memory: &mut Memory,
+        sgl: SglSupport,
+        queue: &dyn Submission,
+    ) -> Result<DataPointer, PlaceError> {
+        let device = self.controller().dma();
+        if let Memory::Few(few) = memory {
+            if let Some(pointer) = describe_in_command(few.segments(), sgl) {
+                return Ok(pointer);
+            }
+            let mut scratch = queue.take_scratch(device)?;
+            scratch.mapping.adopt(few)?;
+            *memory = Memory::Scratch(scratch);
+        }
+        match memory {
+            Memory::Scratch(scratch) => Ok(scratch.describe(device, sgl)?),
+            Memory::Nowhere | Memory::Few(_) => Err(PlaceError::Unfit),
+        }
+    }
+
+    /// Ends the controller's access to memory of a command that was not sent.
+    fn give_back(&self, mut memory: Memory, queue: &dyn Submission) {
+        memory.unmap(self.controller().dma());
+        if let Memory::Scratch(scratch) = memory {
+            queue.keep_scratch(scratch);
+        }
     }
 }
 
-/// What keeps the memory in place, and where it is.
-type Mapped = (Option<KBox<Pins>>, Option<crate::engine::prp::DataPointer>);
+/// What keeps the data of a command in place, and where it is.
+struct Placed {
+    pins: Option<Pins>,
+    memory: Memory,
+    pointer: Option<DataPointer>,
+}
 
-fn map_pinned(
-    data: &[UserRange],
-    limit_bytes: usize,
-    direction: Direction,
-    scratch: &mut Scratch,
-) -> Result<KBox<Pins>> {
-    let mut left = limit_bytes;
-    let mut ranges = KVec::new();
-    let trimmed;
-    let data = match data {
-        // No allocation for the one range that most commands have.
-        [range] => {
-            trimmed = range.up_to(limit_bytes);
-            trimmed.as_slice()
-        }
-        data => {
-            for range in data {
-                let Some(range) = range.up_to(left) else {
-                    break;
-                };
-                left = left.saturating_sub(range.length_bytes);
-                ranges.push(range, GFP_KERNEL)?;
-            }
-            &*ranges
-        }
+impl Placed {
+    const NOWHERE: Self = Self {
+        pins: None,
+        memory: Memory::Nowhere,
+        pointer: None,
     };
-    let pins = KBox::new(Pins::new(data, direction)?, GFP_KERNEL)?;
-    scratch.mapping.map_pinned(&pins, data, direction)?;
-    Ok(pins)
+}
+
+/// The first bytes of some ranges.
+enum Trimmed {
+    /// No allocation for the one range that most commands have.
+    One([UserRange; 1]),
+    Several(KVec<UserRange>),
+}
+
+impl Trimmed {
+    fn new(data: &[UserRange], limit_bytes: usize) -> Result<Self> {
+        if let [range] = data {
+            let length_bytes = range.length_bytes.min(limit_bytes);
+            return Ok(Self::One([UserRange {
+                length_bytes,
+                ..*range
+            }]));
+        }
+        let mut left = limit_bytes;
+        let mut ranges = KVec::with_capacity(data.len(), GFP_KERNEL)?;
+        for range in data {
+            let Some(range) = range.up_to(left) else {
+                break;
+            };
+            left = left.saturating_sub(range.length_bytes);
+            ranges.push(range, GFP_KERNEL)?;
+        }
+        Ok(Self::Several(ranges))
+    }
+
+    fn ranges(&self) -> &[UserRange] {
+        match self {
+            Self::One(range) => range,
+            Self::Several(ranges) => ranges,
+        }
+    }
 }
 
 /// Ends a command that no queue takes.
@@ -308,15 +387,24 @@ impl From<Error> for StartError {
     }
 }
 
-/// Why data was not mapped.
-enum MapError {
-    /// PRP entries cannot say where it is.
+/// Why data was not placed.
+enum PlaceError {
+    /// No data pointer can say where it is.
     Unfit,
     Failed(Error),
 }
 
-impl From<Error> for MapError {
+impl From<Error> for PlaceError {
     fn from(error: Error) -> Self {
         Self::Failed(error)
+    }
+}
+
+impl From<DescribeError> for PlaceError {
+    fn from(error: DescribeError) -> Self {
+        match error {
+            DescribeError::Unfit => Self::Unfit,
+            DescribeError::Failed(error) => Self::Failed(error),
+        }
     }
 }

@@ -1,22 +1,56 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What says where the data of a command is: its DMA mapping and its PRP list.
+//! What says where the data of a command is: its DMA mapping and, if it takes
+//! one, a list.
 
 use kernel::prelude::*;
 
 use crate::{
-    engine::prp::{self, DataPointer, ListMemory, Segment, ENTRIES_PER_LIST_PAGE},
+    engine::{
+        data_pointer::Plan,
+        prp::{DataPointer, ListMemory, Segment, ENTRIES_PER_LIST_PAGE},
+        sgl::SglSupport,
+    },
     glue::{
         dma::{Buffer, DmaDevice, PAGE_BUFFER_BYTES},
-        user_memory::Mapping,
+        mapping::{FewSegments, Mapping},
     },
     spec::command::DmaAddress,
 };
 
-/// The memory of an outstanding command, and room for the next one's.
+/// Where the data of an outstanding command of a ring is.
+pub(super) enum Memory {
+    Nowhere,
+    /// In a few places, which the command itself names.
+    Few(FewSegments),
+    Scratch(KBox<Scratch>),
+}
+
+impl Memory {
+    pub(super) fn segments(&self) -> &[Segment] {
+        match self {
+            Self::Nowhere => &[],
+            Self::Few(few) => few.segments(),
+            Self::Scratch(scratch) => scratch.mapping.segments(),
+        }
+    }
+
+    /// Ends the controller's access. Any context. `device` is the one it is
+    /// mapped for.
+    pub(super) fn unmap(&mut self, device: &DmaDevice) {
+        match self {
+            Self::Nowhere => {}
+            Self::Few(few) => few.unmap(device),
+            Self::Scratch(scratch) => scratch.mapping.unmap(),
+        }
+    }
+}
+
+/// The mapping of an outstanding command and the list that describes it, and
+/// room for the next one's.
 pub(super) struct Scratch {
     pub(super) mapping: Mapping,
-    list: List,
+    pub(super) list: List,
 }
 
 impl Scratch {
@@ -31,31 +65,40 @@ impl Scratch {
         Ok(KBox::new(this, GFP_KERNEL)?)
     }
 
-    /// Describes what is mapped; `None` if PRP entries cannot. Sleeps.
+    /// Describes what is mapped. Sleeps.
     ///
     /// # Errors
     ///
-    /// ENOMEM.
-    pub(super) fn describe(&mut self, device: &DmaDevice) -> Result<Option<DataPointer>> {
-        match self
-            .list
-            .describe(device, self.mapping.segments().iter().copied())
-        {
-            Ok(pointer) => Ok(Some(pointer)),
-            Err(DescribeError::Unfit) => Ok(None),
-            Err(DescribeError::Failed(error)) => Err(error),
-        }
+    /// Those of [`List::describe`].
+    pub(super) fn describe(
+        &mut self,
+        device: &DmaDevice,
+        sgl: SglSupport,
+    ) -> Result<DataPointer, DescribeError> {
+        let segments = self.mapping.segments().iter().copied();
+        self.list.describe(device, segments, sgl)
     }
 }
 
 /// Why memory was not described.
 pub(super) enum DescribeError {
-    /// PRP entries cannot describe it.
+    /// Neither PRP entries nor, if the controller takes one, an SGL can.
     Unfit,
     Failed(Error),
 }
 
-/// The pages of a PRP list. They stay for the next command.
+/// Describes memory in the command itself; `None` if that takes a list, or
+/// cannot be done at all.
+pub(super) fn describe_in_command(segments: &[Segment], sgl: SglSupport) -> Option<DataPointer> {
+    let segments = segments.iter().copied();
+    let plan = Plan::new(segments.clone(), sgl).ok()?;
+    if plan.list_pages() > 0 {
+        return None;
+    }
+    plan.describe(segments, &mut List::default()).ok()
+}
+
+/// The pages of a list. They stay for the next command.
 #[derive(Default)]
 pub(super) struct List(KVec<Buffer>);
 
@@ -64,20 +107,22 @@ impl List {
     ///
     /// # Errors
     ///
-    /// That PRP entries cannot describe them; ENOMEM.
+    /// That they cannot be described; ENOMEM.
     pub(super) fn describe(
         &mut self,
         device: &DmaDevice,
         segments: impl IntoIterator<Item = Segment> + Clone,
+        sgl: SglSupport,
     ) -> Result<DataPointer, DescribeError> {
-        let pages = prp::count_pages(segments.clone()).map_err(|_| DescribeError::Unfit)?;
-        while self.0.len() < prp::list_pages(pages) {
+        let plan = Plan::new(segments.clone(), sgl).map_err(|_| DescribeError::Unfit)?;
+        while self.0.len() < plan.list_pages() {
             let page = Buffer::new(device, PAGE_BUFFER_BYTES).map_err(DescribeError::Failed)?;
             self.0
                 .push(page, GFP_KERNEL)
                 .map_err(|error| DescribeError::Failed(error.into()))?;
         }
-        prp::describe(segments, self).map_err(|_| DescribeError::Unfit)
+        plan.describe(segments, self)
+            .map_err(|_| DescribeError::Unfit)
     }
 }
 

@@ -6,13 +6,19 @@
 use kernel::{prelude::*, sync::Arc};
 
 use crate::{
-    glue::{dma::DmaDevice, uring::Issue, user_memory::Pins},
+    glue::{
+        dma::DmaDevice,
+        pins::{Pins, Runs},
+        spare::Spare,
+        uring::Issue,
+    },
     spec::command::{CommandId, QueueId, SubmissionEntry},
 };
 
 use super::{
-    command_queue::{Overdue, Owner, Patience, Waiter},
-    scratch::Scratch,
+    command_queue::Overdue,
+    outstanding::{Owner, Patience, Waiter},
+    scratch::{Memory, Scratch},
     transfer::Transfer,
 };
 
@@ -36,8 +42,8 @@ pub(super) enum SubmitError {
 pub(super) struct Prepared {
     pub(super) entry: SubmissionEntry,
     pub(super) issue: Issue,
-    pub(super) pins: Option<KBox<Pins>>,
-    pub(super) scratch: KBox<Scratch>,
+    pub(super) pins: Option<Pins>,
+    pub(super) memory: Memory,
 }
 
 impl Prepared {
@@ -45,7 +51,7 @@ impl Prepared {
     pub(super) fn own(self, queue: QueueId) -> Owner {
         Owner::Ring {
             command: self.issue.queue(self.pins, queue.0),
-            scratch: self.scratch,
+            memory: self.memory,
         }
     }
 }
@@ -87,6 +93,9 @@ pub(super) trait Submission: Send + Sync {
 
     /// Gives that back.
     fn keep_scratch(&self, scratch: KBox<Scratch>);
+
+    /// Room to note where many pages are.
+    fn spare_runs(&self) -> &Arc<Spare<Runs>>;
 
     /// Nobody waits for the command any more. It is aborted; what the
     /// controller may access is kept until it is over.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The memory of one command of a process: in place where PRP entries can say
+//! The memory of one command of a process: in place where the command can say
 //! where it is, otherwise through a copy.
 
 use kernel::{
@@ -9,10 +9,14 @@ use kernel::{
 };
 
 use crate::{
-    engine::prp::{DataPointer, Segment},
+    engine::{
+        prp::{DataPointer, Segment},
+        sgl::SglSupport,
+    },
     glue::{
         dma::{Buffer, DmaDevice, PAGE_BUFFER_BYTES},
-        user_memory::{Direction, Mapping, Pins, UserRange},
+        mapping::{Direction, Mapping},
+        pins::{Pins, UserRange},
     },
     spec::command::SubmissionEntry,
 };
@@ -65,11 +69,12 @@ impl Transfer {
         data: &[UserRange],
         metadata: Option<UserRange>,
         direction: Direction,
+        sgl: SglSupport,
     ) -> Result<KBox<Self>> {
         let transfer = Self {
             data: match data {
                 [] => None,
-                data => Some(Data::new(device, data, direction)?),
+                data => Some(Data::new(device, data, direction, sgl)?),
             },
             metadata: match metadata {
                 None => None,
@@ -82,8 +87,7 @@ impl Transfer {
     /// Has `entry` point to the memory.
     pub(super) fn describe_in(&self, entry: &mut SubmissionEntry) {
         if let Some(data) = &self.data {
-            entry.prp1.set(data.pointer.prp1);
-            entry.prp2.set(data.pointer.prp2);
+            data.pointer.describe_in(entry);
         }
         if let Some(metadata) = &self.metadata {
             entry.mptr.set(metadata.buffer.address().0);
@@ -118,12 +122,17 @@ impl Transfer {
 }
 
 impl Data {
-    fn new(device: &DmaDevice, ranges: &[UserRange], direction: Direction) -> Result<Self> {
+    fn new(
+        device: &DmaDevice,
+        ranges: &[UserRange],
+        direction: Direction,
+        sgl: SglSupport,
+    ) -> Result<Self> {
         let mut list = List::default();
-        let pins = Pins::new(ranges, direction)?;
+        let pins = Pins::new(ranges, direction, None)?;
         let mut mapping = Mapping::new(device);
         mapping.map_pinned(&pins, ranges, direction)?;
-        match list.describe(device, mapping.segments().iter().copied()) {
+        match list.describe(device, mapping.segments().iter().copied(), sgl) {
             Ok(pointer) => {
                 return Ok(Self {
                     memory: DataMemory::InPlace {
@@ -143,12 +152,12 @@ impl Data {
             address: page.address(),
             length_bytes: PAGE_BUFFER_BYTES as u64,
         });
-        let pointer = list
-            .describe(device, segments)
-            .map_err(|error| match error {
-                DescribeError::Failed(error) => error,
-                DescribeError::Unfit => EINVAL,
-            })?;
+        let pointer =
+            list.describe(device, segments, SglSupport::None)
+                .map_err(|error| match error {
+                    DescribeError::Failed(error) => error,
+                    DescribeError::Unfit => EINVAL,
+                })?;
         Ok(Self {
             memory: DataMemory::Copied(pages),
             pointer,
@@ -163,7 +172,7 @@ impl Metadata {
             return Err(EINVAL);
         }
         // Only to see whether the process may access it so.
-        drop(Pins::new(&[range], direction)?);
+        drop(Pins::new(&[range], direction, None)?);
         let buffer = Buffer::new(device, range.length_bytes)?;
         // What the controller does not write stays as it was.
         copy(

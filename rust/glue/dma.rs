@@ -40,30 +40,40 @@ unsafe impl transmute::FromBytes for CompletionEntry {}
 /// To be dropped before the device is unbound; memory that is still mapped is
 /// not unmapped later.
 #[derive(Clone)]
-pub(crate) struct DmaDevice(ARef<Device>);
+pub(crate) struct DmaDevice {
+    device: ARef<Device>,
+    segment_limit_bytes: usize,
+}
 
 impl DmaDevice {
     pub(crate) fn new(device: &Device<Bound>) -> Self {
-        Self(device.into())
+        let mut this = Self {
+            device: device.into(),
+            segment_limit_bytes: PAGE_SIZE,
+        };
+        // SAFETY: The device is bound to us.
+        let limit_bytes = unsafe { bindings::dma_max_mapping_size(this.as_raw()) };
+        this.segment_limit_bytes = (limit_bytes - limit_bytes % PAGE_SIZE).max(PAGE_SIZE);
+        this
     }
 
     pub(super) fn as_raw(&self) -> *mut bindings::device {
         // `Device` is a transparent wrapper of `struct device`, which is shared
         // with C and never accessed through a Rust reference.
-        core::ptr::from_ref::<Device>(&self.0).cast_mut().cast()
+        core::ptr::from_ref::<Device>(&self.device)
+            .cast_mut()
+            .cast()
     }
 
     /// The longest segment to map at once: whole pages.
     pub(super) fn segment_limit_bytes(&self) -> usize {
-        // SAFETY: The device is bound to us.
-        let limit = unsafe { bindings::dma_max_mapping_size(self.as_raw()) };
-        (limit - limit % PAGE_SIZE).max(PAGE_SIZE)
+        self.segment_limit_bytes
     }
 
     /// The device, which is bound as long as we are not told otherwise.
     fn bound(&self) -> &Device<Bound> {
         // SAFETY: By the requirement of the type, the device is still bound.
-        unsafe { self.0.as_bound() }
+        unsafe { self.device.as_bound() }
     }
 }
 

@@ -27,6 +27,11 @@ phys_addr_t nvme_rs_page_to_phys(struct page *page)
 	return page_to_phys(page);
 }
 
+void nvme_rs_unpin(phys_addr_t begin, unsigned long pages, bool written)
+{
+	unpin_user_page_range_dirty_lock(phys_to_page(begin), pages, written);
+}
+
 int nvme_rs_dma_mapping_error(struct device *dev, dma_addr_t addr)
 {
 	return dma_mapping_error(dev, addr);

@@ -23,6 +23,7 @@ void nvme_rs_init_irq_work(struct irq_work *work,
 void nvme_rs_init_work(struct work_struct *work, work_func_t func);
 void nvme_rs_init_delayed_work(struct delayed_work *work, work_func_t func);
 phys_addr_t nvme_rs_page_to_phys(struct page *page);
+void nvme_rs_unpin(phys_addr_t begin, unsigned long pages, bool written);
 int nvme_rs_dma_mapping_error(struct device *dev, dma_addr_t addr);
 void nvme_rs_dma_set_min_align_mask(struct device *dev, unsigned int mask);
 bool nvme_rs_in_compat_syscall(void);
@@ -34,7 +35,7 @@ const void *nvme_rs_uring_cmd_payload(const struct io_uring_cmd *cmd);
 void *nvme_rs_uring_cmd_context(struct io_uring_cmd *cmd);
 void nvme_rs_uring_cmd_in_task(struct io_uring_cmd *cmd);
 
-/* In glue/uring.rs. */
+/* In glue/uring/mod.rs. */
 void nvme_rs_uring_cmd_finish(struct io_uring_cmd *cmd, unsigned int flags);
 
 #endif /* NVME_RS_HELPERS_H */

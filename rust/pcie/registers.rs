@@ -85,6 +85,10 @@ impl Registers {
         self.write64(offset::ACQ, cq.0);
     }
 
+    pub(crate) fn doorbell_stride_bytes(&self) -> usize {
+        self.doorbell_stride_bytes.load(Relaxed)
+    }
+
     /// Announces submissions up to `tail` of a queue.
     pub(crate) fn ring_sq(&self, queue: QueueId, tail: u16) {
         self.ring(usize::from(queue.0) * 2, tail);
@@ -97,7 +101,7 @@ impl Registers {
 
     /// Doorbells come in pairs, in the order of the queues.
     fn ring(&self, doorbell: usize, value: u16) {
-        let stride_bytes = self.doorbell_stride_bytes.load(Relaxed);
+        let stride_bytes = self.doorbell_stride_bytes();
         self.write32(
             offset::DOORBELLS + doorbell * stride_bytes,
             u32::from(value),

@@ -60,6 +60,11 @@ fn show(handle: &Arc<Handle>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let stream = handle.stream().totals();
     let counts = controller.admin().counts();
     let kept = attendant.totals();
+    writeln!(
+        f,
+        "doorbell_buffers: {}",
+        u8::from(controller.io_queues().has_doorbell_buffers())
+    )?;
     writeln!(f, "posted: {}", stream.next.since(Sequence::FIRST))?;
     writeln!(f, "oldest: {}", stream.oldest.0)?;
     writeln!(f, "overwritten: {}", stream.overwritten)?;

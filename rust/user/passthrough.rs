@@ -21,8 +21,8 @@ use crate::{
     engine::policy::{FileMode, Node},
     glue::{
         file_operations::{Abi, Ioctl, OpenMode},
+        pins::UserRange,
         uapi,
-        user_memory::UserRange,
     },
     spec::{
         command::{NamespaceId, SubmissionEntry},

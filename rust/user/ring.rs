@@ -11,9 +11,9 @@ use crate::{
     engine::policy::Node,
     glue::{
         file_operations::{Issued, OpenMode},
+        pins::UserRange,
         uapi,
         uring::{Issue, Poller},
-        user_memory::UserRange,
     },
 };
 

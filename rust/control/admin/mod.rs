@@ -3,6 +3,8 @@
 //! The admin queue: commands of the driver itself and of processes, Aborts, and
 //! the Asynchronous Event Requests that are always outstanding.
 
+mod submission;
+
 use kernel::{
     device::{Bound, Device},
     new_condvar, new_spinlock_irq,
@@ -15,11 +17,9 @@ use crate::{
     engine::{
         aborts::{Aborts, Target, ABORTS_MAX},
         command_table::Claim,
-        policy::{self, Command, CommandSet},
-        record::{Lifecycle, Record},
         storm::StormLimits,
     },
-    glue::{dma::DmaDevice, file_operations::Blocking},
+    glue::{pins::Runs, spare::Spare},
     pcie::{enable::AdminQueueSetup, registers::Registers},
     spec::{
         command::{CommandId, QueueId, SubmissionEntry},
@@ -28,14 +28,10 @@ use crate::{
 };
 
 use super::{
-    command_queue::{
-        Access, CommandQueue, Completed, Ending, Overdue, Owner, Patience, Refusal, ToTell, Waiter,
-    },
+    command_queue::{Access, CommandQueue, Completed, Refusal},
     events::{Duty, Events},
-    scratch::Scratch,
+    outstanding::{Ending, Owner, Patience, Tell, Waiter},
     stream::EventStream,
-    submit::{Epoch, Prepared, Submission, SubmitError},
-    transfer::Transfer,
 };
 
 /// Length of the admin queues.
@@ -132,6 +128,7 @@ pub(crate) struct AdminQueue {
     device: ARef<Device>,
     registers: Arc<Registers>,
     stream: Arc<EventStream>,
+    spare_runs: Arc<Spare<Runs>>,
     #[pin]
     state: SpinLockIrq<State>,
     #[pin]
@@ -150,6 +147,7 @@ impl AdminQueue {
         stream: Arc<EventStream>,
         storm: StormLimits,
     ) -> Result<Arc<Self>> {
+        let spare_runs = Spare::new(ENTRIES.into())?;
         let state = State {
             queue: CommandQueue::new(device, ENTRIES, RESERVED)?,
             events: Events::new(stream.clone(), storm),
@@ -163,6 +161,7 @@ impl AdminQueue {
                 device: device.into(),
                 registers,
                 stream,
+                spare_runs,
                 state <- new_spinlock_irq!(state, "nvme_rs::AdminQueue::state"),
                 room <- new_condvar!("nvme_rs::AdminQueue::room"),
             }),
@@ -237,7 +236,7 @@ impl AdminQueue {
                 Refusal::NotNow => AdminError::Busy,
                 Refusal::Closed => AdminError::Closed,
             })?;
-        self.registers.ring_sq(QueueId::ADMIN, state.queue.tail());
+        self.ring(&mut state);
         drop(state);
         match waiter.wait() {
             Ending::Completed(answer) if answer.status().is_success() => Ok(answer),
@@ -268,7 +267,7 @@ impl AdminQueue {
             state.aborts.release(slot);
             return false;
         }
-        self.registers.ring_sq(QueueId::ADMIN, state.queue.tail());
+        self.ring(state);
         true
     }
 
@@ -280,33 +279,15 @@ impl AdminQueue {
     /// Handles what the controller has completed. Any context.
     pub(crate) fn process_completions(&self) -> Found {
         let mut found = Found::Nothing;
-        loop {
-            let mut to_tell = ToTell::new();
-            found = found.max(self.process_some(&mut to_tell));
-            let more = to_tell.is_full();
-            to_tell.tell(None);
-            if !more {
-                return found;
-            }
-        }
-    }
-
-    /// Handles as many completions as there is room in `to_tell`.
-    fn process_some(&self, to_tell: &mut ToTell) -> Found {
-        let mut found = Found::Nothing;
         let mut state = self.state.lock();
         // There cannot be more than the queue holds, but for a controller that
         // makes them up.
         for _ in 0..ENTRIES {
-            let Some((entry, completed)) = state.queue.complete() else {
+            let Some((entry, completed)) = state.queue.complete(&mut Tell::InTask) else {
                 break;
             };
             let this = match completed {
                 Completed::Told => Found::Completions,
-                Completed::ToTell(command, outcome) => {
-                    to_tell.push(command, outcome);
-                    Found::Completions
-                }
                 Completed::ToClear => Found::ToClear,
                 Completed::EventRequest => state.events.completed(&self.device, entry),
                 Completed::Abort(slot) => {
@@ -319,18 +300,24 @@ impl AdminQueue {
                 }
             };
             found = found.max(this);
-            if to_tell.is_full() {
-                break;
-            }
         }
         if found != Found::Nothing {
-            self.registers.ring_cq(QueueId::ADMIN, state.queue.head());
+            if let Some((_, head)) = state.queue.take_head() {
+                self.registers.ring_cq(QueueId::ADMIN, head);
+            }
             self.arm(&mut state);
             if state.waiting > 0 {
                 self.room.notify_all();
             }
         }
         found
+    }
+
+    /// Has the controller look at what was submitted since this was last done.
+    fn ring(&self, state: &mut State) {
+        if let Some((_, tail)) = state.queue.take_tail() {
+            self.registers.ring_sq(QueueId::ADMIN, tail);
+        }
     }
 
     /// Makes a closed queue an empty one, for a disabled controller.
@@ -407,7 +394,7 @@ impl AdminQueue {
             armed = true;
         }
         if armed {
-            self.registers.ring_sq(QueueId::ADMIN, state.queue.tail());
+            self.ring(state);
         }
     }
 
@@ -422,157 +409,4 @@ impl AdminQueue {
         }
         state.unknown_completions = state.unknown_completions.saturating_add(1);
     }
-}
-
-impl Submission for AdminQueue {
-    fn submit(
-        &self,
-        entry: SubmissionEntry,
-        waiter: &Arc<Waiter>,
-        patience: Patience,
-        _: Epoch,
-    ) -> Result<CommandId, SubmitError> {
-        let aborted = aborted_by(&entry);
-        let mut state = self.state.lock();
-        loop {
-            if aborted.is_some_and(|target| state.owns(target)) {
-                return Err(SubmitError::Forbidden);
-            }
-            let owner = Owner::Process(waiter.clone());
-            match state.queue.submit(entry, Claim::Ordinary, owner, patience) {
-                Ok(id) => {
-                    self.registers.ring_sq(QueueId::ADMIN, state.queue.tail());
-                    return Ok(id);
-                }
-                Err(Refusal::Closed) => return Err(SubmitError::Closed),
-                Err(Refusal::NotNow) => {}
-            }
-            state.waiting += 1;
-            let interrupted = self.room.wait_interruptible(&mut state);
-            state.waiting -= 1;
-            if interrupted {
-                return Err(SubmitError::Interrupted);
-            }
-        }
-    }
-
-    fn start(
-        &self,
-        command: &mut Option<Prepared>,
-        patience: Patience,
-        _: Epoch,
-    ) -> Result<(), SubmitError> {
-        let Some(blocking) = command.as_ref().map(|command| command.issue.blocking()) else {
-            return Ok(());
-        };
-        let aborted = command
-            .as_ref()
-            .and_then(|command| aborted_by(&command.entry));
-        let mut state = self.state.lock();
-        loop {
-            if aborted.is_some_and(|target| state.owns(target)) {
-                return Err(SubmitError::Forbidden);
-            }
-            match state.queue.admit(Claim::Ordinary) {
-                Ok(()) => break,
-                Err(Refusal::Closed) => return Err(SubmitError::Closed),
-                Err(Refusal::NotNow) if blocking == Blocking::Refused => {
-                    return Err(SubmitError::WouldWait)
-                }
-                Err(Refusal::NotNow) => {}
-            }
-            state.waiting += 1;
-            let interrupted = self.room.wait_interruptible(&mut state);
-            state.waiting -= 1;
-            if interrupted {
-                return Err(SubmitError::Interrupted);
-            }
-        }
-        if let Some(command) = command.take() {
-            let entry = command.entry;
-            let owner = command.own(QueueId::ADMIN);
-            // If it were refused in spite of `admit`, the ring would be told.
-            let _ = state.queue.submit(entry, Claim::Ordinary, owner, patience);
-            self.registers.ring_sq(QueueId::ADMIN, state.queue.tail());
-        }
-        Ok(())
-    }
-
-    fn take_scratch(&self, device: &DmaDevice) -> Result<KBox<Scratch>> {
-        let spare = self.state.lock().queue.take_scratch();
-        spare.map_or_else(|| Scratch::new(device), Ok)
-    }
-
-    fn keep_scratch(&self, scratch: KBox<Scratch>) {
-        let surplus = self.state.lock().queue.keep_scratch(scratch);
-        // Memory is given back outside the lock.
-        drop(surplus);
-    }
-
-    fn abandon(&self, id: CommandId, transfer: KBox<Transfer>) {
-        let rejected = self.state.lock().queue.abandon(id, transfer);
-        // Memory is given back outside the lock.
-        drop(rejected);
-    }
-
-    fn has_transfers(&self) -> bool {
-        self.state.lock().queue.has_transfers()
-    }
-
-    fn look_for_overdue(&self) -> Overdue {
-        let mut state = self.state.lock();
-        let mut timeouts = state.timeouts;
-        let overdue = state.queue.look_for_overdue(|opcode| {
-            // Fewer and fewer lines: anybody can choose a short time.
-            timeouts = timeouts.wrapping_add(1);
-            if timeouts.is_power_of_two() {
-                dev_err!(
-                    self.device,
-                    "admin command {:#04x} timed out, as did {} before\n",
-                    opcode,
-                    timeouts - 1
-                );
-            }
-            self.stream
-                .post(Record::lifecycle(Lifecycle::CommandTimedOut {
-                    queue: QueueId::ADMIN.0,
-                    opcode,
-                }));
-        });
-        state.timeouts = timeouts;
-        while let Some(command) = state.queue.wants_abort() {
-            let target = Target {
-                queue: QueueId::ADMIN,
-                command,
-            };
-            if !self.send_abort(&mut state, target) {
-                break;
-            }
-            state.queue.abort_sent(command);
-        }
-        overdue
-    }
-
-    fn abort_over(&self, id: CommandId) {
-        self.state.lock().queue.abort_over(id);
-    }
-
-    fn clear_away(&self) {
-        loop {
-            let buried = self.state.lock().queue.take_buried();
-            // Memory is given back outside the lock.
-            match buried {
-                Some(remains) => drop(remains),
-                None => return,
-            }
-        }
-    }
-}
-
-/// Which command an admin command is to abort, if it is an Abort.
-fn aborted_by(entry: &SubmissionEntry) -> Option<(QueueId, CommandId)> {
-    policy::abort_target(Command {
-        set: CommandSet::Admin,
-        entry,
-    })
 }

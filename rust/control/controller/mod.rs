@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! One controller: start, reset, stop.
+//! One controller: what is known of it, and what keeps it in order.
+
+mod power;
 
 use kernel::{
     device::{Core, Device},
     fmt, new_mutex, new_spinlock, pci,
     prelude::*,
     str::CString,
-    sync::{aref::ARef, Arc, Mutex, SetOnce, SpinLock},
-    time::Delta,
+    sync::{
+        aref::ARef,
+        atomic::{Atomic, Relaxed},
+        Arc, Mutex, SetOnce, SpinLock,
+    },
 };
 
 use crate::{
     engine::{
         lifecycle::{State, Step},
         record::{Lifecycle, Record},
+        sgl::SglSupport,
         storm::StormLimits,
     },
     glue::{
@@ -22,20 +28,19 @@ use crate::{
         dma::{Buffer, DmaDevice},
         pci::BusMaster,
     },
-    pcie::{
-        enable::{self, NotReady},
-        registers::Registers,
-    },
+    pcie::registers::Registers,
     spec::{
         command::{NamespaceId, SubmissionEntry},
-        feature::{AdvertisedEvents, EventConfiguration, FeatureId},
-        identify::{printable, Cns, IdentifyController},
+        feature::{AdvertisedEvents, EventConfiguration},
+        identify::{Cns, IdentifyController},
         namespace::CommandSetId,
     },
 };
 
+use self::power::Power;
+
 use super::{
-    admin::{AdminError, AdminQueue},
+    admin::AdminQueue,
     command_queue::Overdue,
     effects::EffectsLogs,
     inquiry::Inquiry,
@@ -61,10 +66,6 @@ pub(crate) struct Settings {
     /// How many I/O queues there are, beside the others, for rings that poll.
     pub(crate) poll_queues: u16,
 }
-
-/// Limits on the time a controller has for a shutdown, whatever it asks for.
-const SHUTDOWN_MIN: Delta = Delta::from_secs(5);
-const SHUTDOWN_MAX: Delta = Delta::from_secs(60);
 
 /// Why a reset did not succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +100,10 @@ pub(crate) struct Controller {
     announcer: SetOnce<KBox<dyn Announcer>>,
     #[pin]
     effects: EffectsLogs,
+    /// Most bytes of data that a command may transfer: MDTS.
+    data_limit_bytes: Atomic<u64>,
+    /// SGLS of Identify Controller.
+    sgls: Atomic<u32>,
     /// The event classes that a process chose, if one did.
     #[pin]
     chosen_events: SpinLock<Option<EventConfiguration>>,
@@ -108,13 +113,6 @@ pub(crate) struct Controller {
     state: SpinLock<State>,
     #[pin]
     power: Mutex<Power>,
-}
-
-/// Held while the controller is started or stopped.
-struct Power {
-    /// The controller may be enabled.
-    on: bool,
-    shutdown_limit: Delta,
 }
 
 impl Controller {
@@ -148,10 +146,8 @@ impl Controller {
         };
         let io_queues = IoQueues::new(device.as_ref(), &registers, &admin, &stream, limits)?;
         let namespaces = Namespaces::new()?;
-        let power = Power {
-            on: false,
-            shutdown_limit: SHUTDOWN_MIN,
-        };
+        let effects = EffectsLogs::new()?;
+        let power = Power::off();
         Arc::pin_init(
             pin_init!(Self {
                 device: device.as_ref().into(),
@@ -165,7 +161,9 @@ impl Controller {
                 bus_master,
                 registers,
                 announcer: SetOnce::new(),
-                effects <- EffectsLogs::new(),
+                effects <- effects,
+                data_limit_bytes: Atomic::new(u64::MAX),
+                sgls: Atomic::new(0),
                 chosen_events <- new_spinlock!(None, "nvme_rs::Controller::chosen_events"),
                 identity <- new_mutex!(None, "nvme_rs::Controller::identity"),
                 state <- new_spinlock!(State::New, "nvme_rs::Controller::state"),
@@ -243,51 +241,6 @@ impl Controller {
         }
     }
 
-    /// Starts the controller for the first time.
-    pub(crate) fn start(&self) {
-        let mut power = self.power.lock();
-        let started = self.power_on(&mut power);
-        self.conclude(&mut power, started);
-    }
-
-    /// Stops the controller and starts it again, whatever it is doing.
-    /// Sleeps, at most as long as the controller's own time limits allow.
-    pub(crate) fn reset(&self) -> Result<(), ResetError> {
-        if self.step(Step::Reset).is_none() {
-            return Err(match self.state() {
-                State::Deleting => ResetError::Deleting,
-                _ => ResetError::Busy,
-            });
-        }
-        dev_info!(self.device, "resetting\n");
-        self.post(Lifecycle::ResetStarted);
-        let mut power = self.power.lock();
-        let status = self.registers.status();
-        if status.is_fatal() && !status.is_gone() {
-            self.post(Lifecycle::FatalStatus { status });
-        }
-        let restarted = self
-            .power_off()
-            .map_err(Error::from)
-            .and_then(|()| self.power_on(&mut power));
-        let outcome = match restarted {
-            Ok(()) => Lifecycle::ResetSucceeded,
-            Err(_) => Lifecycle::ResetFailed,
-        };
-        if self.conclude(&mut power, restarted) {
-            self.post(outcome);
-        }
-        drop(power);
-        match self.state() {
-            State::Live => {
-                self.announce(fmt!("NVME_EVENT=connected"));
-                Ok(())
-            }
-            State::Deleting => Err(ResetError::Deleting),
-            _ => Err(ResetError::Failed),
-        }
-    }
-
     /// Whether the controller's subsystem can be reset.
     pub(crate) fn has_subsystem_reset(&self) -> bool {
         self.registers.capabilities().subsystem_reset()
@@ -359,12 +312,12 @@ impl Controller {
 
     /// Most bytes of data that a command may transfer: MDTS.
     pub(super) fn data_limit_bytes(&self) -> u64 {
-        let page_shift_min = self.registers.capabilities().page_shift_min();
-        self.identity
-            .lock()
-            .as_ref()
-            .and_then(|identify| identify.data_limit_bytes(page_shift_min))
-            .unwrap_or(u64::MAX)
+        self.data_limit_bytes.load(Relaxed)
+    }
+
+    /// Which SGLs I/O commands may have. Admin commands may have none.
+    pub(super) fn sgl_support(&self) -> SglSupport {
+        SglSupport::of(self.sgls.load(Relaxed))
     }
 
     /// The event classes to enable when a process wants these: what the driver
@@ -394,129 +347,18 @@ impl Controller {
         self.io_queues.retire();
     }
 
-    /// Stops the controller in an orderly way: no more commands, no more
-    /// events, no more access to memory. Does nothing the second time. Sleeps.
-    pub(crate) fn stop(&self) {
-        self.delete();
-        let mut power = self.power.lock();
-        if core::mem::replace(&mut power.on, false) {
-            let mut stopped = enable::shut_down(&self.registers, power.shutdown_limit);
-            // Only a disabled controller is done with the commands it has.
-            if stopped.is_err() || self.submissions().any(|queue| queue.has_transfers()) {
-                stopped = enable::disable(&self.registers);
-            }
-            // One that is gone has stopped.
-            if !matches!(stopped, Ok(()) | Err(NotReady::Gone)) {
-                dev_err!(self.device, "controller did not stop: {:?}\n", stopped);
-            }
-        }
-        self.end_commands();
-        self.stream.end();
-    }
-
-    /// Stops the controller at once: no more commands, no more access to
-    /// memory. All commands have ended when this returns. Sleeps.
-    ///
-    /// # Errors
-    ///
-    /// [`NotReady`]: it did not stop. It cannot access memory nevertheless.
-    fn power_off(&self) -> Result<(), NotReady> {
-        self.admin.close();
-        self.io_queues.close();
-        let disabled = enable::disable(&self.registers);
-        self.end_commands();
-        disabled
-    }
-
-    /// Ends what is outstanding on closed queues.
-    fn end_commands(&self) {
-        // Also a controller that did not stop must not access the memory of
-        // processes any more, which is theirs again after this.
-        self.bus_master.clear();
-        self.admin.cancel();
-        self.io_queues.cancel();
-    }
-
-    /// Enables a controller, in whatever state it is, and has it report events.
-    ///
-    /// # Errors
-    ///
-    /// ENODEV if it does not answer or has no page size in common with us, EIO
-    /// if it reports a fatal error or refuses Identify, ETIMEDOUT if it exceeds
-    /// its own time limits, ENOMEM.
-    fn power_on(&self, power: &mut Power) -> Result {
-        self.registers.refresh();
-        enable::disable(&self.registers)?;
-        self.bus_master.set();
-        self.admin.empty()?;
-        self.inquiry.renew();
-        power.on = true;
-        enable::enable(&self.registers, self.admin.setup())?;
-        self.admin.open()?;
-        // What the controller has to say about the rest must not get lost.
-        self.admin.want_aers(1);
-
-        let identify: KBox<IdentifyController> = self.inquiry.ask(
-            |address| SubmissionEntry::identify(Cns::Controller, NamespaceId::NONE, address),
-            Buffer::copy_out,
-        )?;
-        power.shutdown_limit = shutdown_limit(&identify);
-        self.admin.limit_aborts(identify.acl);
-        self.admin
-            .want_aers(identify.aer_limit().min(self.settings.aers));
-        // One that enables no event class still reports what cannot be switched
-        // off, and one without I/O queues takes admin commands.
-        self.tolerate("no event classes enabled", self.enable_events(&identify))?;
-        if identify.has_io_queues() {
-            let entries = queue_entries_max(&self.registers);
-            self.tolerate("no I/O queues", self.io_queues.create(entries))?;
-        }
-        dev_info!(
-            self.device,
-            "{} {}, NVMe {:#x}, {} I/O queues, {} asynchronous event requests\n",
-            Printable(&identify.model_number),
-            Printable(&identify.serial_number),
-            self.registers.version(),
-            self.io_queues.count(),
-            self.admin.counts().aers_outstanding,
-        );
-        self.renew_identity(identify);
-        Ok(())
-    }
-
     /// Goes by what the controller says it is from now on. Sleeps.
     fn renew_identity(&self, identify: KBox<IdentifyController>) {
+        let page_shift_min = self.registers.capabilities().page_shift_min();
+        let limit_bytes = identify.data_limit_bytes(page_shift_min);
+        self.data_limit_bytes
+            .store(limit_bytes.unwrap_or(u64::MAX), Relaxed);
+        self.sgls.store(identify.sgls.get(), Relaxed);
         let old = self.identity.lock().replace(identify);
         // Memory is given back outside the lock.
         drop(old);
-        self.effects.forget();
+        self.effects.distrust();
         self.rescan();
-    }
-
-    /// Settles the state after an attempt to start. Returns false if the driver
-    /// has begun to let go of the controller meanwhile.
-    fn conclude(&self, power: &mut Power, started: Result) -> bool {
-        if let Err(error) = started {
-            dev_err!(self.device, "controller did not start: {:?}\n", error);
-            power.on = self.power_off().is_err();
-        }
-        self.step(match started {
-            Ok(()) => Step::Started,
-            Err(_) => Step::Failed,
-        })
-        .is_some()
-    }
-
-    /// Lets a controller refuse something, but not keep quiet.
-    fn tolerate(&self, consequence: &str, outcome: Result<(), AdminError>) -> Result {
-        match outcome {
-            Ok(()) => Ok(()),
-            Err(AdminError::Failed(status)) => {
-                dev_warn!(self.device, "{}, status {:#x}\n", consequence, status.0);
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
-        }
     }
 
     /// Brings what is known of the namespaces, and of the commands that they
@@ -559,21 +401,6 @@ impl Controller {
         }
     }
 
-    /// Enables the event classes that a process chose, or every one the
-    /// controller has.
-    fn enable_events(&self, identify: &IdentifyController) -> Result<(), AdminError> {
-        let advertised = self.advertised_events(identify);
-        let value = match *self.chosen_events.lock() {
-            Some(chosen) => chosen.merged(advertised),
-            None => EventConfiguration::all_advertised(advertised),
-        };
-        self.admin.execute(SubmissionEntry::set_features(
-            FeatureId::AsynchronousEventConfiguration,
-            value.0,
-        ))?;
-        Ok(())
-    }
-
     fn step(&self, step: Step) -> Option<State> {
         let mut state = self.state.lock();
         *state = state.after(step).ok()?;
@@ -595,21 +422,5 @@ fn io_queue_entries(registers: &Registers, settings: Settings) -> u16 {
         // Nonsense: it does not answer. A reset may revive it.
         ..2 => settings.io_queue_depth,
         entries_max => settings.io_queue_depth.min(entries_max),
-    }
-}
-
-fn shutdown_limit(identify: &IdentifyController) -> Delta {
-    Delta::from_micros(i64::from(identify.rtd3_entry_latency_us.get()))
-        .clamp(SHUTDOWN_MIN, SHUTDOWN_MAX)
-}
-
-/// Formats an identification field.
-struct Printable<'a>(&'a [u8]);
-
-impl fmt::Display for Printable<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use fmt::Write;
-
-        printable(self.0).try_for_each(|character| f.write_char(character))
     }
 }

@@ -2,6 +2,8 @@
 
 //! One I/O queue pair.
 
+mod submission;
+
 use kernel::{
     device::{Bound, Device},
     new_condvar, new_spinlock_irq,
@@ -15,30 +17,23 @@ use kernel::{
 };
 
 use crate::{
-    engine::{
-        aborts::Target,
-        command_table::Claim,
-        record::{Lifecycle, Record},
-    },
     glue::{
         completion::{Completion, Waited},
-        dma::DmaDevice,
-        file_operations::Blocking,
+        pins::Runs,
+        plug::Batched,
+        spare::Spare,
         uring::{Notice, Poller},
     },
-    pcie::registers::Registers,
+    pcie::doorbells::Doorbells,
     spec::command::{CommandId, QueueId, QueueSetup, SubmissionEntry},
 };
 
 use super::{
     admin::{AdminError, AdminQueue, Found},
-    command_queue::{
-        Access, CommandQueue, Completed, Overdue, Owner, Patience, Refusal, ToTell, Waiter,
-    },
-    scratch::Scratch,
+    command_queue::{Access, CommandQueue, Completed},
+    outstanding::{Tell, ToFinish},
     stream::EventStream,
-    submit::{Epoch, Prepared, Submission, SubmitError},
-    transfer::Transfer,
+    submit::Epoch,
 };
 
 /// How often to look whether a frozen queue is empty, in case nobody says so.
@@ -60,9 +55,10 @@ pub(crate) struct IoQueue {
     vector: u16,
     polled: AtomicFlag,
     device: ARef<Device>,
-    registers: Arc<Registers>,
+    doorbells: Arc<Doorbells>,
     admin: Arc<AdminQueue>,
     stream: Arc<EventStream>,
+    spare_runs: Arc<Spare<Runs>>,
     #[pin]
     state: SpinLockIrq<State>,
     #[pin]
@@ -80,13 +76,14 @@ impl IoQueue {
     /// ENOMEM, EINVAL if no queue can be that short.
     pub(super) fn new(
         device: &Device<Bound>,
-        registers: Arc<Registers>,
+        doorbells: Arc<Doorbells>,
         admin: Arc<AdminQueue>,
         stream: Arc<EventStream>,
         id: QueueId,
         vector: u16,
         entries: u16,
     ) -> Result<Arc<Self>> {
+        let spare_runs = Spare::new(entries.into())?;
         let state = State {
             queue: CommandQueue::new(device, entries, 0)?,
             unknown_completions: 0,
@@ -100,9 +97,10 @@ impl IoQueue {
                 vector,
                 polled: AtomicFlag::new(false),
                 device: device.into(),
-                registers,
+                doorbells,
                 admin,
                 stream,
+                spare_runs,
                 state <- new_spinlock_irq!(state, "nvme_rs::IoQueue::state"),
                 room <- new_condvar!("nvme_rs::IoQueue::room"),
                 drained <- Completion::new(),
@@ -154,35 +152,24 @@ impl IoQueue {
     }
 
     /// Handles what the controller has completed. Any context.
-    /// The ring that polls, if one does, learns of its own at once.
-    pub(crate) fn process_completions(&self, poller: Option<&Poller>) -> Found {
-        let mut found = Found::Nothing;
-        loop {
-            let mut to_tell = ToTell::new();
-            found = found.max(self.process_some(&mut to_tell));
-            let more = to_tell.is_full();
-            to_tell.tell(poller);
-            if !more {
-                return found;
-            }
-        }
+    pub(crate) fn process_completions(&self) -> Found {
+        self.process(&mut Tell::InTask)
     }
 
-    /// Handles as many completions as there is room in `to_tell`.
-    fn process_some(&self, to_tell: &mut ToTell) -> Found {
+    /// Handles as many completions as can be told of.
+    fn process(&self, tell: &mut Tell<'_>) -> Found {
         let mut found = Found::Nothing;
         let mut state = self.state.lock();
         // There cannot be more than were outstanding, but for a controller that
         // makes them up.
         for _ in 0..=state.queue.outstanding() {
-            let Some((_, completed)) = state.queue.complete() else {
+            if matches!(tell, Tell::Poller(list) if list.is_full()) {
+                break;
+            }
+            let Some((_, completed)) = state.queue.complete(tell) else {
                 break;
             };
             let this = match completed {
-                Completed::ToTell(command, outcome) => {
-                    to_tell.push(command, outcome);
-                    Found::Completions
-                }
                 Completed::ToClear => Found::ToClear,
                 Completed::Told | Completed::EventRequest | Completed::Abort(_) => {
                     Found::Completions
@@ -193,12 +180,11 @@ impl IoQueue {
                 }
             };
             found = found.max(this);
-            if to_tell.is_full() {
-                break;
-            }
         }
         if found != Found::Nothing {
-            self.registers.ring_cq(self.id, state.queue.head());
+            if let Some((old, head)) = state.queue.take_head() {
+                self.doorbells.ring_cq(self.id, old, head);
+            }
             if state.waiting > 0 {
                 self.room.notify_all();
             }
@@ -209,17 +195,30 @@ impl IoQueue {
         found
     }
 
+    /// Has the controller look at what was submitted since this was last done.
+    fn ring(&self, state: &mut State) {
+        if let Some((old, tail)) = state.queue.take_tail() {
+            self.doorbells.ring_sq(self.id, old, tail);
+        }
+    }
+
     /// Whether the queue has no interrupt.
     pub(super) fn is_polled(&self) -> bool {
         self.polled.load(Relaxed)
     }
 
-    /// Handles completions for a ring that polls. Returns how many there were,
-    /// as far as that is known: some or none.
+    /// Handles completions for a ring that polls, which learns of its own at
+    /// once. Returns how many of rings there were.
     pub(super) fn poll(&self, poller: &Poller) -> usize {
-        match self.process_completions(Some(poller)) {
-            Found::Nothing => 0,
-            _ => 1,
+        let mut count: usize = 0;
+        loop {
+            let mut list = ToFinish::new();
+            self.process(&mut Tell::Poller(&mut list));
+            let more = list.is_full();
+            count = count.saturating_add(list.finish(poller));
+            if !more {
+                return count;
+            }
         }
     }
 
@@ -289,148 +288,8 @@ impl IoQueue {
     }
 }
 
-impl Submission for IoQueue {
-    fn submit(
-        &self,
-        entry: SubmissionEntry,
-        waiter: &Arc<Waiter>,
-        patience: Patience,
-        epoch: Epoch,
-    ) -> Result<CommandId, SubmitError> {
-        let mut state = self.state.lock();
-        loop {
-            if state.epoch != epoch {
-                return Err(SubmitError::Outdated);
-            }
-            let owner = Owner::Process(waiter.clone());
-            match state.queue.submit(entry, Claim::Ordinary, owner, patience) {
-                Ok(id) => {
-                    self.registers.ring_sq(self.id, state.queue.tail());
-                    return Ok(id);
-                }
-                Err(Refusal::Closed) => return Err(SubmitError::Closed),
-                Err(Refusal::NotNow) => {}
-            }
-            state.waiting += 1;
-            let interrupted = self.room.wait_interruptible(&mut state);
-            state.waiting -= 1;
-            if interrupted {
-                return Err(SubmitError::Interrupted);
-            }
-        }
-    }
-
-    fn start(
-        &self,
-        command: &mut Option<Prepared>,
-        patience: Patience,
-        epoch: Epoch,
-    ) -> Result<(), SubmitError> {
-        let Some(blocking) = command.as_ref().map(|command| command.issue.blocking()) else {
-            return Ok(());
-        };
-        let mut state = self.state.lock();
-        loop {
-            if state.epoch != epoch {
-                return Err(SubmitError::Outdated);
-            }
-            match state.queue.admit(Claim::Ordinary) {
-                Ok(()) => break,
-                Err(Refusal::Closed) => return Err(SubmitError::Closed),
-                Err(Refusal::NotNow) if blocking == Blocking::Refused => {
-                    return Err(SubmitError::WouldWait)
-                }
-                Err(Refusal::NotNow) => {}
-            }
-            state.waiting += 1;
-            let interrupted = self.room.wait_interruptible(&mut state);
-            state.waiting -= 1;
-            if interrupted {
-                return Err(SubmitError::Interrupted);
-            }
-        }
-        if let Some(command) = command.take() {
-            let entry = command.entry;
-            let owner = command.own(self.id);
-            // If it were refused in spite of `admit`, the ring would be told.
-            let _ = state.queue.submit(entry, Claim::Ordinary, owner, patience);
-            self.registers.ring_sq(self.id, state.queue.tail());
-        }
-        Ok(())
-    }
-
-    fn take_scratch(&self, device: &DmaDevice) -> Result<KBox<Scratch>> {
-        let spare = self.state.lock().queue.take_scratch();
-        spare.map_or_else(|| Scratch::new(device), Ok)
-    }
-
-    fn keep_scratch(&self, scratch: KBox<Scratch>) {
-        let surplus = self.state.lock().queue.keep_scratch(scratch);
-        // Memory is given back outside the lock.
-        drop(surplus);
-    }
-
-    fn abandon(&self, id: CommandId, transfer: KBox<Transfer>) {
-        let rejected = self.state.lock().queue.abandon(id, transfer);
-        // Memory is given back outside the lock.
-        drop(rejected);
-    }
-
-    fn has_transfers(&self) -> bool {
-        self.state.lock().queue.has_transfers()
-    }
-
-    fn look_for_overdue(&self) -> Overdue {
-        // What nobody polls for, and what an interrupt got lost of.
-        self.process_completions(None);
-        let mut state = self.state.lock();
-        let mut timeouts = state.timeouts;
-        let overdue = state.queue.look_for_overdue(|opcode| {
-            // Fewer and fewer lines: anybody can choose a short time.
-            timeouts = timeouts.wrapping_add(1);
-            if timeouts.is_power_of_two() {
-                dev_err!(
-                    self.device,
-                    "queue {}: command {:#04x} timed out, as did {} before\n",
-                    self.id.0,
-                    opcode,
-                    timeouts - 1
-                );
-            }
-            self.stream
-                .post(Record::lifecycle(Lifecycle::CommandTimedOut {
-                    queue: self.id.0,
-                    opcode,
-                }));
-        });
-        state.timeouts = timeouts;
-        // Under the lock, so that the id still is the command's when the Abort
-        // is sent.
-        while let Some(command) = state.queue.wants_abort() {
-            let target = Target {
-                queue: self.id,
-                command,
-            };
-            if !self.admin.abort(target) {
-                break;
-            }
-            state.queue.abort_sent(command);
-        }
-        overdue
-    }
-
-    fn abort_over(&self, id: CommandId) {
-        self.state.lock().queue.abort_over(id);
-    }
-
-    fn clear_away(&self) {
-        loop {
-            let buried = self.state.lock().queue.take_buried();
-            // Memory is given back outside the lock.
-            match buried {
-                Some(remains) => drop(remains),
-                None => return,
-            }
-        }
+impl Batched for IoQueue {
+    fn end_of_batch(&self) {
+        self.ring(&mut self.state.lock());
     }
 }

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Commands of processes for the admin queue.
+
+use kernel::{prelude::*, sync::Arc};
+
+use crate::{
+    control::{
+        command_queue::{Overdue, Refusal},
+        outstanding::{Owner, Patience, Waiter},
+        scratch::Scratch,
+        submit::{Epoch, Prepared, Submission, SubmitError},
+        transfer::Transfer,
+    },
+    engine::{
+        aborts::Target,
+        command_table::Claim,
+        policy::{self, Command, CommandSet},
+        record::{Lifecycle, Record},
+    },
+    glue::{dma::DmaDevice, file_operations::Blocking, pins::Runs, spare::Spare},
+    spec::command::{CommandId, QueueId, SubmissionEntry},
+};
+
+use super::AdminQueue;
+
+impl Submission for AdminQueue {
+    fn submit(
+        &self,
+        entry: SubmissionEntry,
+        waiter: &Arc<Waiter>,
+        patience: Patience,
+        _: Epoch,
+    ) -> Result<CommandId, SubmitError> {
+        let aborted = aborted_by(&entry);
+        let mut state = self.state.lock();
+        loop {
+            if aborted.is_some_and(|target| state.owns(target)) {
+                return Err(SubmitError::Forbidden);
+            }
+            let owner = Owner::Process(waiter.clone());
+            match state.queue.submit(entry, Claim::Ordinary, owner, patience) {
+                Ok(id) => {
+                    self.ring(&mut state);
+                    return Ok(id);
+                }
+                Err(Refusal::Closed) => return Err(SubmitError::Closed),
+                Err(Refusal::NotNow) => {}
+            }
+            state.waiting += 1;
+            let interrupted = self.room.wait_interruptible(&mut state);
+            state.waiting -= 1;
+            if interrupted {
+                return Err(SubmitError::Interrupted);
+            }
+        }
+    }
+
+    fn start(
+        &self,
+        command: &mut Option<Prepared>,
+        patience: Patience,
+        _: Epoch,
+    ) -> Result<(), SubmitError> {
+        let Some(blocking) = command.as_ref().map(|command| command.issue.blocking()) else {
+            return Ok(());
+        };
+        let aborted = command
+            .as_ref()
+            .and_then(|command| aborted_by(&command.entry));
+        let mut state = self.state.lock();
+        loop {
+            if aborted.is_some_and(|target| state.owns(target)) {
+                return Err(SubmitError::Forbidden);
+            }
+            match state.queue.admit(Claim::Ordinary) {
+                Ok(()) => break,
+                Err(Refusal::Closed) => return Err(SubmitError::Closed),
+                Err(Refusal::NotNow) if blocking == Blocking::Refused => {
+                    return Err(SubmitError::WouldWait)
+                }
+                Err(Refusal::NotNow) => {}
+            }
+            state.waiting += 1;
+            let interrupted = self.room.wait_interruptible(&mut state);
+            state.waiting -= 1;
+            if interrupted {
+                return Err(SubmitError::Interrupted);
+            }
+        }
+        if let Some(command) = command.take() {
+            let entry = command.entry;
+            let owner = command.own(QueueId::ADMIN);
+            // If it were refused in spite of `admit`, the ring would be told.
+            let _ = state.queue.submit(entry, Claim::Ordinary, owner, patience);
+            self.ring(&mut state);
+        }
+        Ok(())
+    }
+
+    fn take_scratch(&self, device: &DmaDevice) -> Result<KBox<Scratch>> {
+        let spare = self.state.lock().queue.take_scratch();
+        spare.map_or_else(|| Scratch::new(device), Ok)
+    }
+
+    fn keep_scratch(&self, scratch: KBox<Scratch>) {
+        let surplus = self.state.lock().queue.keep_scratch(scratch);
+        // Memory is given back outside the lock.
+        drop(surplus);
+    }
+
+    fn spare_runs(&self) -> &Arc<Spare<Runs>> {
+        &self.spare_runs
+    }
+
+    fn abandon(&self, id: CommandId, transfer: KBox<Transfer>) {
+        let rejected = self.state.lock().queue.abandon(id, transfer);
+        // Memory is given back outside the lock.
+        drop(rejected);
+    }
+
+    fn has_transfers(&self) -> bool {
+        self.state.lock().queue.has_transfers()
+    }
+
+    fn look_for_overdue(&self) -> Overdue {
+        let mut state = self.state.lock();
+        let mut timeouts = state.timeouts;
+        let overdue = state.queue.look_for_overdue(|opcode| {
+            // Fewer and fewer lines: anybody can choose a short time.
+            timeouts = timeouts.wrapping_add(1);
+            if timeouts.is_power_of_two() {
+                dev_err!(
+                    self.device,
+                    "admin command {:#04x} timed out, as did {} before\n",
+                    opcode,
+                    timeouts - 1
+                );
+            }
+            self.stream
+                .post(Record::lifecycle(Lifecycle::CommandTimedOut {
+                    queue: QueueId::ADMIN.0,
+                    opcode,
+                }));
+        });
+        state.timeouts = timeouts;
+        while let Some(command) = state.queue.wants_abort() {
+            let target = Target {
+                queue: QueueId::ADMIN,
+                command,
+            };
+            if !self.send_abort(&mut state, target) {
+                break;
+            }
+            state.queue.abort_sent(command);
+        }
+        overdue
+    }
+
+    fn abort_over(&self, id: CommandId) {
+        self.state.lock().queue.abort_over(id);
+    }
+
+    fn clear_away(&self) {
+        loop {
+            let buried = self.state.lock().queue.take_buried();
+            // Memory is given back outside the lock.
+            match buried {
+                Some(remains) => drop(remains),
+                None => return,
+            }
+        }
+    }
+}
+
+/// Which command an admin command is to abort, if it is an Abort.
+fn aborted_by(entry: &SubmissionEntry) -> Option<(QueueId, CommandId)> {
+    policy::abort_target(Command {
+        set: CommandSet::Admin,
+        entry,
+    })
+}

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! How a controller is started, reset and stopped.
+
+use kernel::{fmt, prelude::*, time::Delta};
+
+use crate::{
+    control::{
+        admin::AdminError, //
+    },
+    engine::{
+        lifecycle::{State, Step},
+        record::Lifecycle,
+    },
+    glue::dma::Buffer,
+    pcie::enable::{self, NotReady},
+    spec::{
+        command::{NamespaceId, SubmissionEntry},
+        feature::{EventConfiguration, FeatureId},
+        identify::{printable, Cns, IdentifyController},
+    },
+};
+
+use super::{queue_entries_max, Controller, ResetError};
+
+/// Limits on the time a controller has for a shutdown, whatever it asks for.
+const SHUTDOWN_MIN: Delta = Delta::from_secs(5);
+const SHUTDOWN_MAX: Delta = Delta::from_secs(60);
+
+/// Held while the controller is started or stopped.
+pub(super) struct Power {
+    /// The controller may be enabled.
+    on: bool,
+    shutdown_limit: Delta,
+}
+
+impl Power {
+    /// The controller is off, and not to be trusted with anything yet.
+    pub(super) fn off() -> Self {
+        Self {
+            on: false,
+            shutdown_limit: SHUTDOWN_MIN,
+        }
+    }
+}
+
+impl Controller {
+    /// Starts the controller for the first time.
+    pub(crate) fn start(&self) {
+        let mut power = self.power.lock();
+        let started = self.power_on(&mut power);
+        self.conclude(&mut power, started);
+    }
+
+    /// Stops the controller and starts it again, whatever it is doing.
+    /// Sleeps, at most as long as the controller's own time limits allow.
+    pub(crate) fn reset(&self) -> Result<(), ResetError> {
+        if self.step(Step::Reset).is_none() {
+            return Err(match self.state() {
+                State::Deleting => ResetError::Deleting,
+                _ => ResetError::Busy,
+            });
+        }
+        dev_info!(self.device, "resetting\n");
+        self.post(Lifecycle::ResetStarted);
+        let mut power = self.power.lock();
+        let status = self.registers.status();
+        if status.is_fatal() && !status.is_gone() {
+            self.post(Lifecycle::FatalStatus { status });
+        }
+        let restarted = self
+            .power_off()
+            .map_err(Error::from)
+            .and_then(|()| self.power_on(&mut power));
+        let outcome = match restarted {
+            Ok(()) => Lifecycle::ResetSucceeded,
+            Err(_) => Lifecycle::ResetFailed,
+        };
+        if self.conclude(&mut power, restarted) {
+            self.post(outcome);
+        }
+        drop(power);
+        match self.state() {
+            State::Live => {
+                self.announce(fmt!("NVME_EVENT=connected"));
+                Ok(())
+            }
+            State::Deleting => Err(ResetError::Deleting),
+            _ => Err(ResetError::Failed),
+        }
+    }
+
+    /// Stops the controller in an orderly way: no more commands, no more
+    /// events, no more access to memory. Does nothing the second time. Sleeps.
+    pub(crate) fn stop(&self) {
+        self.delete();
+        let mut power = self.power.lock();
+        if core::mem::replace(&mut power.on, false) {
+            let mut stopped = enable::shut_down(&self.registers, power.shutdown_limit);
+            // Only a disabled controller is done with the commands it has.
+            if stopped.is_err() || self.submissions().any(|queue| queue.has_transfers()) {
+                stopped = enable::disable(&self.registers);
+            }
+            // One that is gone has stopped.
+            if !matches!(stopped, Ok(()) | Err(NotReady::Gone)) {
+                dev_err!(self.device, "controller did not stop: {:?}\n", stopped);
+            }
+        }
+        self.end_commands();
+        self.stream.end();
+    }
+
+    /// Stops the controller at once: no more commands, no more access to
+    /// memory. All commands have ended when this returns. Sleeps.
+    ///
+    /// # Errors
+    ///
+    /// [`NotReady`]: it did not stop. It cannot access memory nevertheless.
+    pub(super) fn power_off(&self) -> Result<(), NotReady> {
+        self.admin.close();
+        self.io_queues.close();
+        let disabled = enable::disable(&self.registers);
+        self.end_commands();
+        disabled
+    }
+
+    /// Ends what is outstanding on closed queues.
+    fn end_commands(&self) {
+        // Also a controller that did not stop must not access the memory of
+        // processes any more, which is theirs again after this.
+        self.bus_master.clear();
+        self.admin.cancel();
+        self.io_queues.cancel();
+    }
+
+    /// Enables a controller, in whatever state it is, and has it report events.
+    ///
+    /// # Errors
+    ///
+    /// ENODEV if it does not answer or has no page size in common with us, EIO
+    /// if it reports a fatal error or refuses Identify, ETIMEDOUT if it exceeds
+    /// its own time limits, ENOMEM.
+    fn power_on(&self, power: &mut Power) -> Result {
+        self.registers.refresh();
+        enable::disable(&self.registers)?;
+        self.bus_master.set();
+        self.admin.empty()?;
+        self.inquiry.renew();
+        power.on = true;
+        enable::enable(&self.registers, self.admin.setup())?;
+        self.admin.open()?;
+        // What the controller has to say about the rest must not get lost.
+        self.admin.want_aers(1);
+
+        let identify: KBox<IdentifyController> = self.inquiry.ask(
+            |address| SubmissionEntry::identify(Cns::Controller, NamespaceId::NONE, address),
+            Buffer::copy_out,
+        )?;
+        power.shutdown_limit = shutdown_limit(&identify);
+        self.admin.limit_aborts(identify.acl);
+        self.admin
+            .want_aers(identify.aer_limit().min(self.settings.aers));
+        // One that enables no event class still reports what cannot be switched
+        // off, and one without I/O queues takes admin commands.
+        self.tolerate("no event classes enabled", self.enable_events(&identify))?;
+        if identify.has_io_queues() {
+            let doorbell_buffers = identify.doorbell_buffers();
+            let entries = queue_entries_max(&self.registers);
+            let created = self.io_queues.create(entries, doorbell_buffers);
+            self.tolerate("no I/O queues", created)?;
+        }
+        dev_info!(
+            self.device,
+            "{} {}, NVMe {:#x}, {} I/O queues, {} asynchronous event requests\n",
+            Printable(&identify.model_number),
+            Printable(&identify.serial_number),
+            self.registers.version(),
+            self.io_queues.count(),
+            self.admin.counts().aers_outstanding,
+        );
+        self.renew_identity(identify);
+        Ok(())
+    }
+
+    /// Settles the state after an attempt to start. Returns false if the driver
+    /// has begun to let go of the controller meanwhile.
+    fn conclude(&self, power: &mut Power, started: Result) -> bool {
+        if let Err(error) = started {
+            dev_err!(self.device, "controller did not start: {:?}\n", error);
+            power.on = self.power_off().is_err();
+        }
+        self.step(match started {
+            Ok(()) => Step::Started,
+            Err(_) => Step::Failed,
+        })
+        .is_some()
+    }
+
+    /// Lets a controller refuse something, but not keep quiet.
+    fn tolerate(&self, consequence: &str, outcome: Result<(), AdminError>) -> Result {
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(AdminError::Failed(status)) => {
+                dev_warn!(self.device, "{}, status {:#x}\n", consequence, status.0);
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Enables the event classes that a process chose, or every one the
+    /// controller has.
+    fn enable_events(&self, identify: &IdentifyController) -> Result<(), AdminError> {
+        let advertised = self.advertised_events(identify);
+        let value = match *self.chosen_events.lock() {
+            Some(chosen) => chosen.merged(advertised),
+            None => EventConfiguration::all_advertised(advertised),
+        };
+        self.admin.execute(SubmissionEntry::set_features(
+            FeatureId::AsynchronousEventConfiguration,
+            value.0,
+        ))?;
+        Ok(())
+    }
+}
+
+fn shutdown_limit(identify: &IdentifyController) -> Delta {
+    Delta::from_micros(i64::from(identify.rtd3_entry_latency_us.get()))
+        .clamp(SHUTDOWN_MIN, SHUTDOWN_MAX)
+}
+
+/// Formats an identification field.
+struct Printable<'a>(&'a [u8]);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write;
+
+        printable(self.0).try_for_each(|character| f.write_char(character))
+    }
+}

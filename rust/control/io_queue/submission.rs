@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Commands of processes for an I/O queue pair.
+
+use kernel::{prelude::*, sync::Arc};
+
+use crate::{
+    control::{
+        command_queue::{Overdue, Refusal},
+        outstanding::{Owner, Patience, Waiter},
+        scratch::Scratch,
+        submit::{Epoch, Prepared, Submission, SubmitError},
+        transfer::Transfer,
+    },
+    engine::{
+        aborts::Target,
+        command_table::Claim,
+        record::{Lifecycle, Record},
+    },
+    glue::{
+        dma::DmaDevice,
+        file_operations::Blocking,
+        pins::Runs,
+        plug::{self, Due},
+        spare::Spare,
+    },
+    spec::command::{CommandId, SubmissionEntry},
+};
+
+use super::IoQueue;
+
+impl Submission for Arc<IoQueue> {
+    fn submit(
+        &self,
+        entry: SubmissionEntry,
+        waiter: &Arc<Waiter>,
+        patience: Patience,
+        epoch: Epoch,
+    ) -> Result<CommandId, SubmitError> {
+        let mut state = self.state.lock();
+        loop {
+            if state.epoch != epoch {
+                return Err(SubmitError::Outdated);
+            }
+            let owner = Owner::Process(waiter.clone());
+            match state.queue.submit(entry, Claim::Ordinary, owner, patience) {
+                Ok(id) => {
+                    self.ring(&mut state);
+                    return Ok(id);
+                }
+                Err(Refusal::Closed) => return Err(SubmitError::Closed),
+                Err(Refusal::NotNow) => {}
+            }
+            state.waiting += 1;
+            let interrupted = self.room.wait_interruptible(&mut state);
+            state.waiting -= 1;
+            if interrupted {
+                return Err(SubmitError::Interrupted);
+            }
+        }
+    }
+
+    fn start(
+        &self,
+        command: &mut Option<Prepared>,
+        patience: Patience,
+        epoch: Epoch,
+    ) -> Result<(), SubmitError> {
+        let Some(blocking) = command.as_ref().map(|command| command.issue.blocking()) else {
+            return Ok(());
+        };
+        let due = plug::defer(self);
+        let mut state = self.state.lock();
+        loop {
+            if state.epoch != epoch {
+                return Err(SubmitError::Outdated);
+            }
+            match state.queue.admit(Claim::Ordinary) {
+                Ok(()) => break,
+                Err(Refusal::Closed) => return Err(SubmitError::Closed),
+                // What is in the way may be of this batch.
+                Err(Refusal::NotNow) => self.ring(&mut state),
+            }
+            if blocking == Blocking::Refused {
+                return Err(SubmitError::WouldWait);
+            }
+            state.waiting += 1;
+            let interrupted = self.room.wait_interruptible(&mut state);
+            state.waiting -= 1;
+            if interrupted {
+                return Err(SubmitError::Interrupted);
+            }
+        }
+        if let Some(command) = command.take() {
+            let entry = command.entry;
+            let owner = command.own(self.id);
+            // If it were refused in spite of `admit`, the ring would be told.
+            let _ = state.queue.submit(entry, Claim::Ordinary, owner, patience);
+            if due == Due::Now {
+                self.ring(&mut state);
+            }
+        }
+        Ok(())
+    }
+
+    fn take_scratch(&self, device: &DmaDevice) -> Result<KBox<Scratch>> {
+        let spare = self.state.lock().queue.take_scratch();
+        spare.map_or_else(|| Scratch::new(device), Ok)
+    }
+
+    fn keep_scratch(&self, scratch: KBox<Scratch>) {
+        let surplus = self.state.lock().queue.keep_scratch(scratch);
+        // Memory is given back outside the lock.
+        drop(surplus);
+    }
+
+    fn spare_runs(&self) -> &Arc<Spare<Runs>> {
+        &self.spare_runs
+    }
+
+    fn abandon(&self, id: CommandId, transfer: KBox<Transfer>) {
+        let rejected = self.state.lock().queue.abandon(id, transfer);
+        // Memory is given back outside the lock.
+        drop(rejected);
+    }
+
+    fn has_transfers(&self) -> bool {
+        self.state.lock().queue.has_transfers()
+    }
+
+    fn look_for_overdue(&self) -> Overdue {
+        // What nobody polls for, and what an interrupt got lost of.
+        self.process_completions();
+        let mut state = self.state.lock();
+        let mut timeouts = state.timeouts;
+        let overdue = state.queue.look_for_overdue(|opcode| {
+            // Fewer and fewer lines: anybody can choose a short time.
+            timeouts = timeouts.wrapping_add(1);
+            if timeouts.is_power_of_two() {
+                dev_err!(
+                    self.device,
+                    "queue {}: command {:#04x} timed out, as did {} before\n",
+                    self.id.0,
+                    opcode,
+                    timeouts - 1
+                );
+            }
+            self.stream
+                .post(Record::lifecycle(Lifecycle::CommandTimedOut {
+                    queue: self.id.0,
+                    opcode,
+                }));
+        });
+        state.timeouts = timeouts;
+        // Under the lock, so that the id still is the command's when the Abort
+        // is sent.
+        while let Some(command) = state.queue.wants_abort() {
+            let target = Target {
+                queue: self.id,
+                command,
+            };
+            if !self.admin.abort(target) {
+                break;
+            }
+            state.queue.abort_sent(command);
+        }
+        overdue
+    }
+
+    fn abort_over(&self, id: CommandId) {
+        self.state.lock().queue.abort_over(id);
+    }
+
+    fn clear_away(&self) {
+        loop {
+            let buried = self.state.lock().queue.take_buried();
+            // Memory is given back outside the lock.
+            match buried {
+                Some(remains) => drop(remains),
+                None => return,
+            }
+        }
+    }
+}

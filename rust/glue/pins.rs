@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Memory of a process that stays where it is until a command is over.
+//!
+//! The `kernel` crate cannot pin user pages.
+
+use kernel::{
+    alloc::flags::__GFP_NOWARN,
+    error::to_result,
+    page::PAGE_SIZE,
+    prelude::*,
+    sync::Arc, //
+};
+
+use super::{bindings, mapping::Direction, spare::Spare};
+
+/// A range of addresses in the memory of the calling process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct UserRange {
+    pub(crate) address: usize,
+    pub(crate) length_bytes: usize,
+}
+
+impl UserRange {
+    /// The first bytes of the range, at most so many; `None`: nothing.
+    pub(crate) fn up_to(self, limit_bytes: usize) -> Option<Self> {
+        let length_bytes = self.length_bytes.min(limit_bytes);
+        (length_bytes > 0).then_some(Self {
+            length_bytes,
+            ..self
+        })
+    }
+
+    /// How many pages the range touches.
+    fn pages(self) -> usize {
+        (self.address % PAGE_SIZE)
+            .saturating_add(self.length_bytes)
+            .div_ceil(PAGE_SIZE)
+    }
+}
+
+/// Pages that follow one another in memory: the number of the first, and in the
+/// low bits how many. Zero: none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(transparent)]
+pub(super) struct PageRun(u64);
+
+impl PageRun {
+    const NONE: Self = Self(0);
+    const COUNT_BITS: u32 = 24;
+    const COUNT_MAX: u64 = (1 << Self::COUNT_BITS) - 1;
+
+    fn one(page: *mut bindings::page) -> Self {
+        // SAFETY: Only computes with the address of a page.
+        let address = unsafe { bindings::nvme_rs_page_to_phys(page) };
+        Self((address / PAGE_SIZE as u64) << Self::COUNT_BITS | 1)
+    }
+
+    fn count(self) -> u64 {
+        self.0 & Self::COUNT_MAX
+    }
+
+    fn begin(self) -> bindings::phys_addr_t {
+        (self.0 >> Self::COUNT_BITS).wrapping_mul(PAGE_SIZE as u64)
+    }
+
+    fn length_bytes(self) -> usize {
+        // CAST: At most 2^24 pages.
+        (self.count() as usize).wrapping_mul(PAGE_SIZE)
+    }
+
+    /// Adds the page after the last one. False if `page` is not that.
+    fn grow(&mut self, page: Self) -> bool {
+        let next = self.begin().wrapping_add(self.length_bytes() as u64);
+        let grows = self.count() > 0 && self.count() < Self::COUNT_MAX && page.begin() == next;
+        if grows {
+            self.0 = self.0.wrapping_add(1);
+        }
+        grows
+    }
+
+    /// # Safety
+    ///
+    /// The pages must be pinned, and nobody else unpins them.
+    unsafe fn unpin(self, written: bool) {
+        if self.count() > 0 {
+            // SAFETY: By the safety requirement; pages of one run are next to
+            // one another.
+            unsafe { bindings::nvme_rs_unpin(self.begin(), self.count() as usize, written) };
+        }
+    }
+}
+
+/// How many runs are kept without memory of their own.
+const FEW: usize = 2;
+
+/// How many pages are pinned at a time.
+const BATCH: usize = 32;
+
+/// Room for many runs, kept for the next who has as many.
+pub(crate) struct Runs {
+    runs: KVVec<PageRun>,
+    home: Option<Arc<Spare<Runs>>>,
+}
+
+/// Pinned pages of a process, until dropped.
+///
+/// To be dropped in process context, when no device accesses them any more.
+///
+/// # Invariants
+///
+/// The pages of each run are pinned.
+pub(crate) struct Pins {
+    runs: PinnedRuns,
+    written: bool,
+}
+
+enum PinnedRuns {
+    Few([PageRun; FEW]),
+    Many(KBox<Runs>),
+}
+
+impl Pins {
+    /// Pins `ranges`, none of which is empty. Sleeps. `spare` is where to find
+    /// and to leave memory if there are many pages.
+    ///
+    /// # Errors
+    ///
+    /// EFAULT if the process may not access the memory in that way; ENOMEM.
+    pub(crate) fn new(
+        ranges: &[UserRange],
+        direction: Direction,
+        spare: Option<&Arc<Spare<Runs>>>,
+    ) -> Result<Self> {
+        let mut this = Self {
+            runs: PinnedRuns::Few([PageRun::NONE; FEW]),
+            written: direction.writes_memory(),
+        };
+        for &range in ranges {
+            this.pin(range, spare)?;
+        }
+        Ok(this)
+    }
+
+    fn pin(&mut self, range: UserRange, spare: Option<&Arc<Spare<Runs>>>) -> Result {
+        let mut address = range.address - range.address % PAGE_SIZE;
+        let mut missing = range.pages();
+        // What belongs to another range is not merged with this one.
+        let mut run = PageRun::NONE;
+        while missing > 0 {
+            let mut pages = [core::ptr::null_mut(); BATCH];
+            let pinned = pin_some(address, missing, self.written, &mut pages)?;
+            for (index, &page) in pages.iter().take(pinned).enumerate() {
+                let page = PageRun::one(page);
+                if run.grow(page) {
+                    continue;
+                }
+                if let Err(error) = self.keep(run, spare) {
+                    // SAFETY: Pinned above, and kept nowhere: this run and the
+                    // pages not looked at yet.
+                    unsafe {
+                        run.unpin(false);
+                        for &page in pages.iter().take(pinned).skip(index) {
+                            PageRun::one(page).unpin(false);
+                        }
+                    }
+                    return Err(error);
+                }
+                run = page;
+            }
+            address = address.wrapping_add(pinned.saturating_mul(PAGE_SIZE));
+            missing = missing.saturating_sub(pinned);
+        }
+        self.keep(run, spare).inspect_err(|_| {
+            // SAFETY: Pinned above, and kept nowhere.
+            unsafe { run.unpin(false) }
+        })
+    }
+
+    fn keep(&mut self, run: PageRun, spare: Option<&Arc<Spare<Runs>>>) -> Result {
+        if run == PageRun::NONE {
+            return Ok(());
+        }
+        match &mut self.runs {
+            PinnedRuns::Few(few) => {
+                if let Some(free) = few.iter_mut().find(|kept| **kept == PageRun::NONE) {
+                    // INVARIANT: Pinned by the caller.
+                    *free = run;
+                    return Ok(());
+                }
+                let mut many = match spare.and_then(|spare| spare.take()) {
+                    Some(many) => many,
+                    None => KBox::new(
+                        Runs {
+                            runs: KVVec::new(),
+                            home: None,
+                        },
+                        GFP_KERNEL,
+                    )?,
+                };
+                many.runs
+                    .reserve(BATCH.max(FEW + 1), GFP_KERNEL | __GFP_NOWARN)?;
+                for &run in Iterator::chain(few.iter(), [&run]) {
+                    // There is room.
+                    many.runs.push(run, GFP_KERNEL)?;
+                }
+                many.home = spare.cloned();
+                // INVARIANT: The same runs, and one pinned by the caller.
+                self.runs = PinnedRuns::Many(many);
+            }
+            // INVARIANT: Pinned by the caller.
+            PinnedRuns::Many(many) => many.runs.push(run, GFP_KERNEL | __GFP_NOWARN)?,
+        }
+        Ok(())
+    }
+
+    /// Takes pins apart, into parts that are small.
+    pub(super) fn into_raw(pins: Option<Self>) -> (RawPinsKind, RawPins) {
+        let few = |few| RawPins { few };
+        let Some(mut pins) = pins else {
+            return (RawPinsKind::Read, few([PageRun::NONE; FEW]));
+        };
+        // What is left of `pins` is dropped, and is nothing.
+        let runs = core::mem::replace(&mut pins.runs, PinnedRuns::Few([PageRun::NONE; FEW]));
+        match (runs, pins.written) {
+            (PinnedRuns::Few(runs), false) => (RawPinsKind::Read, few(runs)),
+            (PinnedRuns::Few(runs), true) => (RawPinsKind::Written, few(runs)),
+            (PinnedRuns::Many(many), written) => {
+                let kind = if written {
+                    RawPinsKind::ManyWritten
+                } else {
+                    RawPinsKind::ManyRead
+                };
+                let many = KBox::into_raw(many);
+                (kind, RawPins { many })
+            }
+        }
+    }
+
+    /// Puts pins together again.
+    ///
+    /// # Safety
+    ///
+    /// The arguments must come from [`Self::into_raw`], and be used once.
+    pub(super) unsafe fn from_raw(kind: RawPinsKind, raw: RawPins) -> Self {
+        // SAFETY: The kind says which part is there; a box is used once, by the
+        // safety requirement.
+        unsafe {
+            Self {
+                runs: match kind {
+                    RawPinsKind::Read | RawPinsKind::Written => PinnedRuns::Few(raw.few),
+                    RawPinsKind::ManyRead | RawPinsKind::ManyWritten => {
+                        PinnedRuns::Many(KBox::from_raw(raw.many))
+                    }
+                },
+                written: matches!(kind, RawPinsKind::Written | RawPinsKind::ManyWritten),
+            }
+        }
+    }
+
+    fn runs(&self) -> &[PageRun] {
+        match &self.runs {
+            PinnedRuns::Few(few) => few,
+            PinnedRuns::Many(many) => &many.runs,
+        }
+    }
+
+    /// Where in memory `ranges`, which are what was pinned, are.
+    pub(super) fn pieces<'a>(&'a self, ranges: &'a [UserRange]) -> Pieces<'a> {
+        Pieces {
+            runs: self.runs().iter(),
+            ranges: ranges.iter(),
+            left: 0,
+            skip: 0,
+        }
+    }
+}
+
+impl Drop for Pins {
+    fn drop(&mut self) {
+        for run in self.runs() {
+            // SAFETY: Pinned by the type invariant; no device accesses them any
+            // more.
+            unsafe { run.unpin(self.written) };
+        }
+        let runs = PinnedRuns::Few([PageRun::NONE; FEW]);
+        if let PinnedRuns::Many(mut many) = core::mem::replace(&mut self.runs, runs) {
+            many.runs.truncate(0);
+            if let Some(home) = many.home.take() {
+                home.give(many);
+            }
+        }
+    }
+}
+
+/// Which [`RawPins`] they are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum RawPinsKind {
+    Read,
+    Written,
+    ManyRead,
+    ManyWritten,
+}
+
+/// [`Pins`] in two words.
+#[derive(Clone, Copy)]
+pub(super) union RawPins {
+    few: [PageRun; FEW],
+    many: *mut Runs,
+}
+
+/// Physical addresses and lengths of the pieces of pinned ranges.
+#[derive(Clone)]
+pub(super) struct Pieces<'a> {
+    runs: core::slice::Iter<'a, PageRun>,
+    ranges: core::slice::Iter<'a, UserRange>,
+    /// Bytes of the present range that are still to come.
+    left: usize,
+    /// Where in its first page it begins.
+    skip: usize,
+}
+
+impl Iterator for Pieces<'_> {
+    type Item = (bindings::phys_addr_t, usize);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.left == 0 {
+            let range = self.ranges.next()?;
+            self.left = range.length_bytes;
+            self.skip = range.address % PAGE_SIZE;
+        }
+        let run = self.runs.next()?;
+        let skip = core::mem::take(&mut self.skip);
+        let length_bytes = run.length_bytes().saturating_sub(skip).min(self.left);
+        self.left = self.left.saturating_sub(length_bytes);
+        (length_bytes > 0).then_some((run.begin().wrapping_add(skip as u64), length_bytes))
+    }
+}
+
+/// Pins pages from `address` on, at most `wanted` and as many as there is room
+/// for in `pages`. Returns how many, at least one.
+fn pin_some(
+    address: usize,
+    wanted: usize,
+    written: bool,
+    pages: &mut [*mut bindings::page; BATCH],
+) -> Result<usize> {
+    let flags = if written { bindings::FOLL_WRITE } else { 0 };
+    // CAST: At most `BATCH`.
+    let wanted = wanted.min(BATCH) as c_int;
+    // SAFETY: There is room for so many pointers. The function checks the
+    // addresses.
+    let pinned =
+        unsafe { bindings::pin_user_pages_fast(address, wanted, flags, pages.as_mut_ptr()) };
+    // Addresses beyond those of a process come out as EOVERFLOW.
+    to_result(pinned).map_err(|error| match error {
+        EOVERFLOW => EFAULT,
+        error => error,
+    })?;
+    match pinned.unsigned_abs() as usize {
+        0 => Err(EFAULT),
+        pinned => Ok(pinned),
+    }
+}

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Commands by io_uring: `IORING_OP_URING_CMD`.
+//!
+//! The `kernel` crate has nothing of it. A command is issued in the task that
+//! submits it ([`Issue`]), is the driver's until the controller has completed
+//! it ([`RingCommand`]), and gives its result in the task again: only there its
+//! pinned memory can be let go and io_uring's caches be used.
+
+mod registered;
+
+use core::{
+    mem::{align_of, offset_of, size_of},
+    ptr::NonNull,
+};
+
+use kernel::prelude::*;
+
+use super::{
+    bindings,
+    file_operations::{Abi, Blocking},
+    pins::{Pins, RawPins, RawPinsKind},
+};
+
+/// What io_uring is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// Goes to `cqe->big_cqe[0]`.
+    pub(crate) result: u64,
+    /// Goes to `cqe->res`: a status, or a negative errno.
+    pub(crate) res: i32,
+}
+
+impl Outcome {
+    pub(crate) fn failed(error: Error) -> Self {
+        Self {
+            result: 0,
+            res: error.to_errno(),
+        }
+    }
+}
+
+/// Who learns of the end of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// Its task, by an interrupt.
+    Interrupt,
+    /// Its ring, which polls: IORING_SETUP_IOPOLL.
+    Poll,
+}
+
+/// What the driver keeps in a command that is its own.
+///
+/// # Invariants
+///
+/// Initialised from [`Issue::queue`] until the command is completed. Together,
+/// `held` and `pins` are what [`Pins::into_raw`] gave.
+#[repr(C)]
+struct Data {
+    result: u64,
+    res: i32,
+    queue: u16,
+    held: RawPinsKind,
+    pins: RawPins,
+}
+
+const _: () = {
+    let pdu = offset_of!(bindings::io_uring_cmd, pdu);
+    assert!(size_of::<Data>() <= offset_of!(bindings::io_uring_cmd, unused) - pdu);
+    assert!(pdu % align_of::<Data>() == 0);
+};
+
+/// A command that is being issued.
+pub(crate) struct Issue {
+    command: NonNull<bindings::io_uring_cmd>,
+    flags: u32,
+}
+
+impl Issue {
+    /// # Safety
+    ///
+    /// The arguments must be those of `->uring_cmd`, which must return
+    /// -EIOCBQUEUED if [`Self::queue`] or [`Self::complete`] was called, and
+    /// another value otherwise.
+    pub(super) unsafe fn new(command: NonNull<bindings::io_uring_cmd>, flags: u32) -> Self {
+        Self { command, flags }
+    }
+
+    /// `sqe->cmd_op`.
+    pub(crate) fn operation(&self) -> u32 {
+        // SAFETY: By the requirement of `new`, the command is valid.
+        unsafe { (*self.command.as_ptr()).cmd_op }
+    }
+
+    /// A copy of `sqe->cmd`, made once: the process may change it meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// EOPNOTSUPP if the ring's entries are not large enough for it, or for
+    /// what is returned.
+    pub(crate) fn payload<T: FromBytes>(&self) -> Result<T> {
+        const WIDE: u32 = (bindings::io_uring_cmd_flags_IO_URING_F_SQE128
+            | bindings::io_uring_cmd_flags_IO_URING_F_CQE32) as u32;
+        const { assert!(size_of::<T>() <= 80) };
+
+        if self.flags & WIDE != WIDE {
+            return Err(EOPNOTSUPP);
+        }
+        let mut copy = T::new_zeroed();
+        // SAFETY: The command has an entry of 128 bytes, of which the last 80
+        // are the payload. They are read byte by byte as nobody keeps the
+        // process from writing to them; any bytes are a `T`.
+        unsafe {
+            let from = bindings::nvme_rs_uring_cmd_payload(self.command.as_ptr());
+            core::ptr::copy_nonoverlapping(
+                from.cast::<u8>(),
+                (&raw mut copy).cast::<u8>(),
+                size_of::<T>(),
+            );
+        }
+        Ok(copy)
+    }
+
+    /// Whether issuing may sleep. If not, EAGAIN brings the command back in a
+    /// task where it may.
+    pub(crate) fn blocking(&self) -> Blocking {
+        if self.has(bindings::io_uring_cmd_flags_IO_URING_F_NONBLOCK) {
+            Blocking::Refused
+        } else {
+            Blocking::Allowed
+        }
+    }
+
+    pub(crate) fn abi(&self) -> Abi {
+        if self.has(bindings::io_uring_cmd_flags_IO_URING_F_COMPAT) {
+            Abi::Compat
+        } else {
+            Abi::Native
+        }
+    }
+
+    pub(crate) fn notice(&self) -> Notice {
+        if self.has(bindings::io_uring_cmd_flags_IO_URING_F_IOPOLL) {
+            Notice::Poll
+        } else {
+            Notice::Interrupt
+        }
+    }
+
+    /// Makes the command the driver's until it is completed. `pins` stay until
+    /// then; `queue` is for whoever polls.
+    pub(crate) fn queue(self, pins: Option<Pins>, queue: u16) -> RingCommand {
+        let (held, pins) = Pins::into_raw(pins);
+        let data = Data {
+            result: 0,
+            res: EIO.to_errno(),
+            queue,
+            held,
+            pins,
+        };
+        // SAFETY: The command is valid, and what is in it for the driver is
+        // large enough and aligned, as asserted above.
+        //
+        // INVARIANT: Initialised here.
+        unsafe { data_of(self.command).write(data) };
+        RingCommand {
+            command: self.command,
+        }
+    }
+
+    /// Ends the command here and now.
+    pub(crate) fn complete(self, outcome: Outcome) {
+        // SAFETY: The command is valid, and completed by nobody else; the flags
+        // are those it was issued with.
+        unsafe { done(self.command, outcome, self.flags) };
+    }
+
+    fn has(&self, flag: bindings::io_uring_cmd_flags) -> bool {
+        // CAST: The flags are bits; one is the sign.
+        self.flags & flag as u32 != 0
+    }
+}
+
+/// A command that is the driver's until it is completed. Dropping it completes
+/// it with ECANCELED.
+///
+/// # Invariants
+///
+/// The command is valid, queued, and completed by nobody else.
+pub(crate) struct RingCommand {
+    command: NonNull<bindings::io_uring_cmd>,
+}
+
+// SAFETY: A queued command may be completed from any thread.
+unsafe impl Send for RingCommand {}
+
+// SAFETY: No method changes anything through `&self`.
+unsafe impl Sync for RingCommand {}
+
+impl RingCommand {
+    /// Ends the command. Any context; the task learns of it soon.
+    pub(crate) fn complete(self, outcome: Outcome) {
+        core::mem::ManuallyDrop::new(self).complete_in_task(outcome);
+    }
+
+    /// The command has ended and is to be [finished](Finished::finish), in a
+    /// context without locks.
+    pub(crate) fn finished(self, outcome: Outcome) -> Finished {
+        self.note(outcome);
+        Finished(core::mem::ManuallyDrop::new(self))
+    }
+
+    fn note(&self, outcome: Outcome) {
+        let data = data_of(self.command);
+        // SAFETY: By the type invariant, the command is valid, and its data is
+        // initialised and nobody else's.
+        unsafe {
+            (*data).result = outcome.result;
+            (*data).res = outcome.res;
+        }
+    }
+
+    fn complete_in_task(&self, outcome: Outcome) {
+        self.note(outcome);
+        // SAFETY: By the type invariant.
+        unsafe { bindings::nvme_rs_uring_cmd_in_task(self.command.as_ptr()) };
+    }
+}
+
+impl Drop for RingCommand {
+    fn drop(&mut self) {
+        self.complete_in_task(Outcome::failed(ECANCELED));
+    }
+}
+
+/// A command that has ended, of which its ring has to be told.
+pub(crate) struct Finished(core::mem::ManuallyDrop<RingCommand>);
+
+impl Finished {
+    /// Tells the ring that polls at once, any other one soon. Process context,
+    /// without locks.
+    pub(crate) fn finish(self, poller: &Poller) {
+        let command = self.0.command;
+        // SAFETY: By the invariant of `RingCommand`. The ring that polls has
+        // its lock, and issue flags of 0 say so.
+        unsafe {
+            if bindings::nvme_rs_uring_cmd_context(command.as_ptr()) == poller.context {
+                finish(command, 0);
+            } else {
+                bindings::nvme_rs_uring_cmd_in_task(command.as_ptr());
+            }
+        }
+    }
+}
+
+/// A ring that polls for the completion of one of its commands.
+pub(crate) struct Poller {
+    context: *mut c_void,
+    queue: u16,
+}
+
+impl Poller {
+    /// # Safety
+    ///
+    /// `command` must be that of a call of `->uring_cmd_iopoll`.
+    pub(super) unsafe fn new(command: NonNull<bindings::io_uring_cmd>) -> Self {
+        // SAFETY: io_uring polls for commands that were queued and are not
+        // completed yet.
+        unsafe {
+            Self {
+                context: bindings::nvme_rs_uring_cmd_context(command.as_ptr()),
+                queue: (*data_of(command)).queue,
+            }
+        }
+    }
+
+    /// What [`Issue::queue`] was given.
+    pub(crate) fn queue(&self) -> u16 {
+        self.queue
+    }
+}
+
+/// What `->uring_cmd` returns for a command that is completed otherwise.
+pub(super) const QUEUED: c_int = -(bindings::EIOCBQUEUED as c_int);
+
+fn data_of(command: NonNull<bindings::io_uring_cmd>) -> *mut Data {
+    // SAFETY: Only an address in the command is computed.
+    unsafe { (&raw mut (*command.as_ptr()).pdu).cast() }
+}
+
+/// # Safety
+///
+/// The command must be valid and not completed yet, and `flags` what io_uring
+/// gave for this context.
+unsafe fn done(command: NonNull<bindings::io_uring_cmd>, outcome: Outcome, flags: u32) {
+    // SAFETY: By the safety requirement.
+    unsafe {
+        bindings::__io_uring_cmd_done(command.as_ptr(), outcome.res, outcome.result, flags, true)
+    }
+}
+
+/// Lets go of the memory of a command, and completes it with what was noted.
+///
+/// # Safety
+///
+/// The command must be the driver's; nobody uses it after this. `flags` as for
+/// [`done`]. Process context.
+unsafe fn finish(command: NonNull<bindings::io_uring_cmd>, flags: u32) {
+    // SAFETY: The data is initialised, as the command is the driver's, and this
+    // is its last use.
+    let data = unsafe { data_of(command).read() };
+    // SAFETY: By the invariant of `Data`; this is the only use.
+    drop(unsafe { Pins::from_raw(data.held, data.pins) });
+    let outcome = Outcome {
+        result: data.result,
+        res: data.res,
+    };
+    // SAFETY: By the safety requirement.
+    unsafe { done(command, outcome, flags) };
+}
+
+/// The last part of [`RingCommand::complete`], in the task of the command or in
+/// one that stands in for it.
+///
+/// # Safety
+///
+/// Called once for each `nvme_rs_uring_cmd_in_task()`, by io_uring.
+#[no_mangle]
+unsafe extern "C" fn nvme_rs_uring_cmd_finish(command: *mut bindings::io_uring_cmd, flags: u32) {
+    if let Some(command) = NonNull::new(command) {
+        // SAFETY: By the safety requirement the command is one that was given
+        // to the driver, which has no other use of it any more.
+        unsafe { finish(command, flags) };
+    }
+}

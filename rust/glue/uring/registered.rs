@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Buffers that a process registered with its ring.
+
+use core::mem::MaybeUninit;
+
+use kernel::{error::to_result, prelude::*};
+
+use crate::glue::{
+    bindings,
+    dma::DmaDevice,
+    mapping::{Direction, FewSegments, Mapping},
+};
+
+use super::Issue;
+
+impl Issue {
+    /// Whether the buffer is a registered one.
+    pub(crate) fn is_fixed(&self) -> bool {
+        // SAFETY: By the requirement of `new`, the command is valid.
+        let flags = unsafe { (*self.command.as_ptr()).flags };
+        flags & bindings::IORING_URING_CMD_FIXED != 0
+    }
+
+    /// The part of the registered buffer that the addresses name.
+    ///
+    /// # Errors
+    ///
+    /// EFAULT if it is not part of the buffer, or may not be accessed so.
+    pub(crate) fn registered(
+        &self,
+        address: u64,
+        length_bytes: usize,
+        direction: Direction,
+    ) -> Result<RegisteredBuffer<'_>> {
+        let mut iter = MaybeUninit::uninit();
+        // SAFETY: The command is valid and has IORING_URING_CMD_FIXED, which
+        // the caller asked for; `iter` is valid for writes.
+        to_result(unsafe {
+            bindings::io_uring_cmd_import_fixed(
+                address,
+                length_bytes,
+                data_direction(direction),
+                iter.as_mut_ptr(),
+                self.command.as_ptr(),
+                self.flags,
+            )
+        })?;
+        // SAFETY: Initialised, as the function succeeded.
+        let iter = unsafe { iter.assume_init() };
+        Ok(RegisteredBuffer { iter, _issue: self })
+    }
+
+    /// As [`Self::registered`], of the pieces that `count` vectors at `address`
+    /// name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::registered`]; EINVAL for too many pieces.
+    pub(crate) fn registered_pieces(
+        &self,
+        address: u64,
+        count: usize,
+        direction: Direction,
+    ) -> Result<RegisteredBuffer<'_>> {
+        let mut iter = MaybeUninit::uninit();
+        // SAFETY: As in `registered`. The function checks the addresses.
+        to_result(unsafe {
+            bindings::io_uring_cmd_import_fixed_vec(
+                self.command.as_ptr(),
+                address as *const bindings::iovec,
+                count,
+                data_direction(direction),
+                iter.as_mut_ptr(),
+                self.flags,
+            )
+        })?;
+        // SAFETY: Initialised, as the function succeeded.
+        let iter = unsafe { iter.assume_init() };
+        Ok(RegisteredBuffer { iter, _issue: self })
+    }
+}
+
+/// Part of a registered buffer. It stays in place until the command that it was
+/// registered for is completed.
+pub(crate) struct RegisteredBuffer<'a> {
+    iter: bindings::iov_iter,
+    _issue: &'a Issue,
+}
+
+impl RegisteredBuffer<'_> {
+    pub(crate) fn length_bytes(&self) -> usize {
+        // SAFETY: io_uring made the iterator.
+        unsafe { self.iter.__bindgen_anon_1.__bindgen_anon_1.as_ref() }.count
+    }
+
+    /// Maps the first bytes of the buffer, at most so many, for a device that
+    /// is told to access it only until the command is completed. `None` if they
+    /// are in too many places.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`FewSegments::map_pinned`].
+    pub(crate) fn map_few(
+        &self,
+        device: &DmaDevice,
+        limit_bytes: usize,
+        direction: Direction,
+    ) -> Result<Option<FewSegments>> {
+        // SAFETY: io_uring keeps the pages of a registered buffer until the
+        // command is completed, before which the mapping is undone.
+        unsafe { FewSegments::map_pieces(device, self.pieces(limit_bytes), direction) }
+    }
+
+    /// As [`Self::map_few`], wherever they are.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Mapping::map_pinned`].
+    pub(crate) fn map(
+        &self,
+        mapping: &mut Mapping,
+        limit_bytes: usize,
+        direction: Direction,
+    ) -> Result {
+        // SAFETY: As in `map_few`.
+        unsafe { mapping.map_pieces(self.pieces(limit_bytes), direction) }
+    }
+
+    fn pieces(&self, limit_bytes: usize) -> Pieces<'_> {
+        Pieces {
+            // SAFETY: io_uring makes iterators over `bio_vec`s only, in memory
+            // that lives until the command is completed.
+            next: unsafe {
+                self.iter
+                    .__bindgen_anon_1
+                    .__bindgen_anon_1
+                    .as_ref()
+                    .__bindgen_anon_1
+                    .bvec
+            },
+            skip: self.iter.iov_offset,
+            left: self.length_bytes().min(limit_bytes),
+            _buffer: self,
+        }
+    }
+}
+
+/// Goes through the pieces of a registered buffer.
+///
+/// # Invariants
+///
+/// While `left` is not zero, `next` points to a valid `bio_vec`, and those
+/// after it hold as many bytes as are left.
+#[derive(Clone)]
+struct Pieces<'a> {
+    next: *const bindings::bio_vec,
+    /// How many bytes of the next piece come before the buffer.
+    skip: usize,
+    left: usize,
+    _buffer: &'a RegisteredBuffer<'a>,
+}
+
+impl Iterator for Pieces<'_> {
+    type Item = (bindings::phys_addr_t, usize);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.left > 0 {
+            // SAFETY: By the type invariant.
+            let (piece, begin) = unsafe {
+                let piece = *self.next;
+                (piece, bindings::nvme_rs_page_to_phys(piece.bv_page))
+            };
+            let skip = core::mem::take(&mut self.skip);
+            // SAFETY: At most one past the end, which is not dereferenced as
+            // nothing is left then.
+            self.next = unsafe { self.next.add(1) };
+            let length_bytes = (piece.bv_len as usize).saturating_sub(skip).min(self.left);
+            self.left -= length_bytes;
+            if length_bytes > 0 {
+                let offset = u64::from(piece.bv_offset).wrapping_add(skip as u64);
+                return Some((begin.wrapping_add(offset), length_bytes));
+            }
+        }
+        None
+    }
+}
+
+fn data_direction(direction: Direction) -> c_int {
+    match direction {
+        Direction::FromDevice => bindings::ITER_DEST as c_int,
+        Direction::ToDevice | Direction::Both => bindings::ITER_SOURCE as c_int,
+    }
+}
