@@ -254,10 +254,10 @@ impl CommandQueue {
 
     /// Puts a command into the submission queue. The controller looks at it
     /// when its doorbell is rung with [`Self::tail`]. Succeeds after
-    /// [`Self::admit`]; otherwise `owner` is dropped.
+    /// [`Self::admit`]; otherwise `owner` is dropped. `entry` is given its id.
     pub(super) fn submit(
         &mut self,
-        entry: SubmissionEntry,
+        entry: &mut SubmissionEntry,
         claim: Claim,
         owner: Owner,
         patience: Patience,

@@ -7,7 +7,7 @@ use kernel::{
     new_mutex, new_spinlock,
     prelude::*,
     sync::{
-        atomic::{AtomicFlag, Relaxed},
+        atomic::{Atomic, AtomicFlag, Relaxed},
         Arc, Mutex, SetOnce, SpinLock,
     },
 };
@@ -42,6 +42,8 @@ pub(crate) struct Namespace {
     gone: AtomicFlag,
     #[pin]
     size: SpinLock<Size>,
+    /// The format in `size`, packed, for every command to look at.
+    format: Atomic<u64>,
 }
 
 /// What makes a namespace that namespace.
@@ -70,6 +72,7 @@ impl Namespace {
                 identity: found.identity,
                 gone: AtomicFlag::new(false),
                 size <- new_spinlock!(found.size, "nvme_rs::Namespace::size"),
+                format: Atomic::new(Format::pack(found.size.format)),
             }),
             GFP_KERNEL,
         )
@@ -85,6 +88,16 @@ impl Namespace {
 
     pub(crate) fn size(&self) -> Size {
         *self.size.lock()
+    }
+
+    /// The format of its logical blocks, if it has some.
+    pub(crate) fn format(&self) -> Option<Format> {
+        Format::unpack(self.format.load(Relaxed))
+    }
+
+    fn update(&self, size: Size) {
+        *self.size.lock() = size;
+        self.format.store(Format::pack(size.format), Relaxed);
     }
 
     /// The namespace is not attached any more, or another one has its
@@ -225,7 +238,7 @@ impl Namespaces {
         let same = self.attached.lock().iter().any(|entry| {
             let same = entry.namespace.nsid == nsid && entry.namespace.identity == found.identity;
             if same {
-                *entry.namespace.size.lock() = found.size;
+                entry.namespace.update(found.size);
             }
             same
         });

@@ -5,13 +5,14 @@
 use kernel::{
     prelude::*,
     sync::{Arc, SetOnce},
-    time::{Delta, Instant, Monotonic},
+    time::Delta,
 };
 
 use crate::{
     engine::aborts::AbortSlot,
     glue::{
         completion::{Completion, Waited},
+        ticks::Ticks,
         uring::{Finished, Outcome, Poller, RingCommand},
     },
     spec::completion::CompletionEntry,
@@ -201,7 +202,7 @@ pub(super) struct Outstanding {
     pub(super) abortion: Abortion,
     pub(super) patience: Patience,
     /// When it was sent; once an Abort is wanted, since when.
-    since: Instant<Monotonic>,
+    since: Ticks,
 }
 
 impl Outstanding {
@@ -212,14 +213,14 @@ impl Outstanding {
             opcode,
             abortion: Abortion::NotNeeded,
             patience,
-            since: Instant::now(),
+            since: Ticks::now(),
         }
     }
 
     pub(super) fn want_abort(&mut self) {
         if self.abortion == Abortion::NotNeeded {
             self.abortion = Abortion::Wanted;
-            self.since = Instant::now();
+            self.since = Ticks::now();
         }
     }
 

@@ -90,13 +90,11 @@ impl From<Answer> for Outcome {
 
 impl Request<'_> {
     pub(super) fn command(&self) -> Command<'_> {
-        Command {
-            set: match self.namespace {
-                None => CommandSet::Admin,
-                Some(namespace) => CommandSet::Io(namespace.identity().command_set),
-            },
-            entry: &self.entry,
-        }
+        let set = match self.namespace {
+            None => CommandSet::Admin,
+            Some(namespace) => CommandSet::Io(namespace.identity().command_set),
+        };
+        Command::new(set, &self.entry)
     }
 
     fn data_bytes(&self) -> u64 {
@@ -106,7 +104,7 @@ impl Request<'_> {
     }
 
     pub(super) fn format(&self) -> Option<Format> {
-        self.namespace.and_then(|namespace| namespace.size().format)
+        self.namespace.and_then(|namespace| namespace.format())
     }
 
     /// The buffers, as far as the command transfers them. What the second PRP
@@ -117,8 +115,7 @@ impl Request<'_> {
     ///
     /// EINVAL if they are shorter than that, after all: the format may have
     /// changed since they were checked; ENOMEM.
-    fn transferred(&self) -> Result<(KVec<UserRange>, Option<UserRange>)> {
-        let implied = policy::implied(self.command(), self.format());
+    fn transferred(&self, implied: Implied) -> Result<(KVec<UserRange>, Option<UserRange>)> {
         let (mut left, metadata_bytes) = match implied {
             Implied::Unknown => (usize::MAX, usize::MAX),
             Implied::Known {
@@ -141,6 +138,14 @@ impl Request<'_> {
         }
         Ok((data, metadata))
     }
+}
+
+/// What came out when a request was checked.
+pub(super) struct Checked {
+    /// How much it transfers.
+    pub(super) implied: Implied,
+    /// The driver has something to do about it besides passing it on.
+    pub(super) concerns_driver: bool,
 }
 
 impl Binding {
@@ -202,10 +207,9 @@ impl Binding {
     }
 
     /// Refuses what the caller may not do or what makes no sense.
-    pub(super) fn check(&self, request: &Request<'_>) -> Result {
-        let controller = self.controller();
+    pub(super) fn check(&self, request: &Request<'_>) -> Result<Checked> {
         let command = request.command();
-        let logged = controller.effects().of(command);
+        let logged = self.controller().effects().of(command);
         match policy::permission(command, logged, request.mode, request.node) {
             Permission::Anyone => {}
             Permission::Administrator if is_system_administrator() => {}
@@ -224,16 +228,23 @@ impl Binding {
         if given_bytes > self.data_limit_bytes() {
             return Err(EINVAL);
         }
-        let given_metadata_bytes = request
-            .metadata
-            .map_or(0, |range| range.length_bytes as u64);
-        match policy::implied(command, format) {
-            Implied::Known {
-                data_bytes,
-                metadata_bytes,
-            } if given_bytes < data_bytes || given_metadata_bytes < metadata_bytes => Err(EINVAL),
-            _ => Ok(()),
+        let implied = policy::implied(command, format);
+        if let Implied::Known {
+            data_bytes,
+            metadata_bytes,
+        } = implied
+        {
+            let given_metadata_bytes = request
+                .metadata
+                .map_or(0, |range| range.length_bytes as u64);
+            if given_bytes < data_bytes || given_metadata_bytes < metadata_bytes {
+                return Err(EINVAL);
+            }
         }
+        Ok(Checked {
+            implied,
+            concerns_driver: policy::concerns_driver(command, logged),
+        })
     }
 
     /// Most bytes of data of a command.
@@ -243,8 +254,7 @@ impl Binding {
 
     /// Which SGLs the command may have. One must be as long as the transfer, so
     /// that has to be known.
-    pub(super) fn sgl_support(&self, request: &Request<'_>) -> SglSupport {
-        let length = policy::implied(request.command(), request.format());
+    pub(super) fn sgl_support(&self, request: &Request<'_>, length: Implied) -> SglSupport {
         if request.namespace.is_some() && length != Implied::Unknown {
             self.controller().sgl_support()
         } else {
@@ -264,13 +274,14 @@ impl Binding {
             },
         };
         let direction = direction(request.entry.opcode);
-        let (data, metadata) = request.transferred()?;
+        let length = policy::implied(request.command(), request.format());
+        let (data, metadata) = request.transferred(length)?;
         let transfer = Transfer::new(
             controller.dma(),
             &data,
             metadata,
             direction,
-            self.sgl_support(request),
+            self.sgl_support(request, length),
         )?;
         let mut entry = request.entry;
         transfer.describe_in(&mut entry);

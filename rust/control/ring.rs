@@ -10,15 +10,10 @@
 use kernel::prelude::*;
 
 use crate::{
-    engine::{
-        lifecycle::State,
-        policy::{self, Implied},
-        prp::DataPointer,
-        sgl::SglSupport,
-    },
+    engine::{data_pointer, lifecycle::State, policy::Implied, prp::DataPointer, sgl::SglSupport},
     glue::{
         file_operations::Blocking,
-        mapping::{FewSegments, Mapping},
+        mapping::FewSegments,
         pins::{Pins, UserRange},
         uring::{Issue, Notice, Outcome, Poller},
     },
@@ -28,7 +23,7 @@ use crate::{
 use super::{
     binding::Binding,
     passthrough::{direction, patience, Request, NOT_READY},
-    scratch::{describe_in_command, DescribeError, Memory},
+    scratch::{DescribeError, Memory},
     submit::{Epoch, Prepared, Submission, SubmitError},
 };
 
@@ -57,10 +52,14 @@ impl Binding {
         mut request: Request<'_>,
         buffer: RingBuffer,
     ) -> Result {
-        let mut issue = Some(issue);
+        let mut command = Prepared {
+            issue: Some(issue),
+            pins: None,
+            memory: Memory::Nowhere,
+        };
         loop {
             let epoch = self.controller().io_queues().epoch();
-            match self.try_to_start(&mut issue, &mut request, buffer, epoch) {
+            match self.try_to_start(&mut command, &mut request, buffer, epoch) {
                 // The format may be another one now.
                 Err(StartError::Outdated) => continue,
                 Err(StartError::Failed(error)) => return Err(error),
@@ -80,74 +79,63 @@ impl Binding {
 
     fn try_to_start(
         &self,
-        issue: &mut Option<Issue>,
+        prepared: &mut Prepared,
         request: &mut Request<'_>,
         buffer: RingBuffer,
         epoch: Epoch,
     ) -> Result<(), StartError> {
-        let Some(this) = issue.as_ref() else {
+        let Some(issue) = prepared.issue.as_ref() else {
             return Ok(());
         };
-        self.check(request)?;
+        let checked = self.check(request)?;
         let controller = self.controller();
         match controller.state() {
             State::Live => {}
-            State::New | State::Resetting => return complete(issue, NOT_READY.into()),
+            State::New | State::Resetting => return complete(prepared, NOT_READY.into()),
             State::Dead | State::Deleting => return Err(ENODEV.into()),
         }
-        let command = request.command();
-        if policy::concerns_driver(command, controller.effects().of(command))
-            || request.metadata.is_some()
-        {
-            return self.pass_through_and_wait(issue, request);
+        if checked.concerns_driver || request.metadata.is_some() {
+            return self.pass_through_and_wait(prepared, request);
         }
         let queue: &dyn Submission = match request.namespace {
             None => &**controller.admin(),
             Some(namespace) if namespace.is_gone() => return Err(ENODEV.into()),
             Some(_) => {
                 let queues = controller.io_queues();
-                let queue = match this.notice() {
+                let queue = match issue.notice() {
                     Notice::Poll => queues.here_polled().or_else(|| queues.here()),
                     Notice::Interrupt => queues.here(),
                 };
                 match queue {
                     Some(queue) => queue,
-                    None => return refused(controller.state(), issue),
+                    None => return refused(controller.state(), prepared),
                 }
             }
         };
-        let mut placed = match self.place(this, request, buffer, queue) {
-            Ok(placed) => placed,
-            Err(PlaceError::Failed(error)) => return Err(error.into()),
-            Err(PlaceError::Unfit) => return self.pass_through_and_wait(issue, request),
+        let started = match self.place(prepared, request, checked.implied, buffer, queue) {
+            Ok(()) => {
+                let patience = patience(request);
+                queue.start(prepared, &mut request.entry, patience, epoch)
+            }
+            Err(error) => {
+                self.give_back(prepared, queue);
+                return match error {
+                    PlaceError::Failed(error) => Err(error.into()),
+                    PlaceError::Unfit => self.pass_through_and_wait(prepared, request),
+                };
+            }
         };
-        let mut entry = request.entry;
-        if let Some(pointer) = placed.pointer.take() {
-            pointer.describe_in(&mut entry);
-        }
-        let Some(this) = issue.take() else {
+        let Err(error) = started else {
             return Ok(());
         };
-        let mut prepared = Some(Prepared {
-            entry,
-            issue: this,
-            pins: placed.pins,
-            memory: placed.memory,
-        });
-        let started = queue.start(&mut prepared, patience(request), epoch);
-        if let Some(rejected) = prepared {
-            self.give_back(rejected.memory, queue);
-            drop(rejected.pins);
-            *issue = Some(rejected.issue);
-        }
-        match started {
-            Ok(()) => Ok(()),
-            Err(SubmitError::Outdated) => Err(StartError::Outdated),
-            Err(SubmitError::WouldWait) => Err(EAGAIN.into()),
-            Err(SubmitError::Forbidden) => Err(EACCES.into()),
-            Err(SubmitError::Interrupted) => Err(EINTR.into()),
+        self.give_back(prepared, queue);
+        match error {
+            SubmitError::Outdated => Err(StartError::Outdated),
+            SubmitError::WouldWait => Err(EAGAIN.into()),
+            SubmitError::Forbidden => Err(EACCES.into()),
+            SubmitError::Interrupted => Err(EINTR.into()),
             // A reset came first.
-            Err(SubmitError::Closed) => refused(controller.state(), issue),
+            SubmitError::Closed => refused(controller.state(), prepared),
         }
     }
 
@@ -155,13 +143,10 @@ impl Binding {
     /// by the address at which it was registered.
     fn pass_through_and_wait(
         &self,
-        issue: &mut Option<Issue>,
+        prepared: &mut Prepared,
         request: &Request<'_>,
     ) -> Result<(), StartError> {
-        let may_wait = issue
-            .as_ref()
-            .is_some_and(|issue| issue.blocking() == Blocking::Allowed);
-        if !may_wait {
+        if prepared.blocking() == Blocking::Refused {
             return Err(EAGAIN.into());
         }
         let answer = self.pass_through(*request).map_err(|error| match error {
@@ -169,20 +154,20 @@ impl Binding {
             ERESTARTSYS => EINTR,
             error => error,
         })?;
-        complete(issue, answer.into())
+        complete(prepared, answer.into())
     }
 
-    /// Maps the data of a command, as far as it is transferred, and describes
-    /// where it is.
+    /// Maps the data of a command, as far as it is transferred, and describes in
+    /// its entry where it is.
     fn place(
         &self,
-        issue: &Issue,
-        request: &Request<'_>,
+        prepared: &mut Prepared,
+        request: &mut Request<'_>,
+        implied: Implied,
         buffer: RingBuffer,
         queue: &dyn Submission,
-    ) -> Result<Placed, PlaceError> {
-        let (least_bytes, limit_bytes) = match policy::implied(request.command(), request.format())
-        {
+    ) -> Result<(), PlaceError> {
+        let (least_bytes, limit_bytes) = match implied {
             Implied::Unknown => (0, usize::MAX),
             Implied::Known { data_bytes, .. } => (
                 data_bytes,
@@ -191,56 +176,52 @@ impl Binding {
         };
         if request.data.is_empty() || limit_bytes == 0 {
             return if least_bytes == 0 {
-                Ok(Placed::NOWHERE)
+                Ok(())
             } else {
                 Err(EINVAL.into())
             };
         }
-        let (pins, mut memory) = self.map(issue, request, buffer, limit_bytes, queue)?;
+        self.map(prepared, request, buffer, limit_bytes, queue)?;
+        let memory = &mut prepared.memory;
         // The list of pieces was read again, and the format may have changed,
         // since the command was checked.
         let mapped_bytes = memory.segments().iter().fold(0, |sum: u64, segment| {
             sum.saturating_add(segment.length_bytes)
         });
-        let described = if mapped_bytes < least_bytes || mapped_bytes > self.data_limit_bytes() {
-            Err(EINVAL.into())
-        } else {
-            self.describe(&mut memory, self.sgl_support(request), queue)
-        };
-        match described {
-            Ok(pointer) => Ok(Placed {
-                pins,
-                memory,
-                pointer: Some(pointer),
-            }),
-            Err(error) => {
-                self.give_back(memory, queue);
-                Err(error)
-            }
+        if mapped_bytes < least_bytes || mapped_bytes > self.data_limit_bytes() {
+            return Err(EINVAL.into());
         }
+        let sgl = self.sgl_support(request, implied);
+        self.describe(memory, sgl, queue)?
+            .describe_in(&mut request.entry);
+        Ok(())
     }
 
     fn map(
         &self,
-        issue: &Issue,
+        prepared: &mut Prepared,
         request: &Request<'_>,
         buffer: RingBuffer,
         limit_bytes: usize,
         queue: &dyn Submission,
-    ) -> Result<(Option<Pins>, Memory)> {
+    ) -> Result {
         let device = self.controller().dma();
         let direction = direction(request.entry.opcode);
+        let issue = prepared.issue.as_ref().ok_or(EINVAL)?;
         let registered = match buffer {
             RingBuffer::Process => {
                 let trimmed = Trimmed::new(request.data, limit_bytes)?;
                 let data = trimmed.ranges();
-                let pins = Pins::new(data, direction, Some(queue.spare_runs()))?;
-                if let Some(few) = FewSegments::map_pinned(device, &pins, data, direction)? {
-                    return Ok((Some(pins), Memory::Few(few)));
+                let spare = Some(queue.spare_runs());
+                let pins = prepared.pins.insert(Pins::new(data, direction, spare)?);
+                if let Some(few) = FewSegments::map_pinned(device, pins, data, direction)? {
+                    prepared.memory = Memory::Few(few);
+                    return Ok(());
                 }
-                let memory =
-                    self.by_scratch(queue, |mapping| mapping.map_pinned(&pins, data, direction))?;
-                return Ok((Some(pins), memory));
+                let mut scratch = queue.take_scratch(device)?;
+                let mapped = scratch.mapping.map_pinned(pins, data, direction);
+                prepared.memory = Memory::Scratch(scratch);
+                return mapped;
             }
             RingBuffer::Registered {
                 address,
@@ -251,30 +232,13 @@ impl Binding {
             }
         };
         if let Some(few) = registered.map_few(device, limit_bytes, direction)? {
-            return Ok((None, Memory::Few(few)));
+            prepared.memory = Memory::Few(few);
+            return Ok(());
         }
-        let memory = self.by_scratch(queue, |mapping| {
-            registered.map(mapping, limit_bytes, direction)
-        })?;
-        Ok((None, memory))
-    }
-
-    /// Maps what takes more room than a command has by itself.
-    fn by_scratch(
-        &self,
-        queue: &dyn Submission,
-        map: impl FnOnce(&mut Mapping) -> Result,
-    ) -> Result<Memory> {
-        let mut scratch = queue.take_scratch(self.controller().dma())?;
-        let mapped = map(&mut scratch.mapping);
-        let memory = Memory::Scratch(scratch);
-        match mapped {
-            Ok(()) => Ok(memory),
-            Err(error) => {
-                self.give_back(memory, queue);
-                Err(error)
-            }
-        }
+        let mut scratch = queue.take_scratch(device)?;
+        let mapped = registered.map(&mut scratch.mapping, limit_bytes, direction);
+        prepared.memory = Memory::Scratch(scratch);
+        mapped
     }
 
     fn describe(
@@ -285,7 +249,7 @@ impl Binding {
     ) -> Result<DataPointer, PlaceError> {
         let device = self.controller().dma();
         if let Memory::Few(few) = memory {
-            if let Some(pointer) = describe_in_command(few.segments(), sgl) {
+            if let Some(pointer) = data_pointer::in_command(few.segments(), sgl) {
                 return Ok(pointer);
             }
             let mut scratch = queue.take_scratch(device)?;
@@ -298,28 +262,15 @@ impl Binding {
         }
     }
 
-    /// Ends the controller's access to memory of a command that was not sent.
-    fn give_back(&self, mut memory: Memory, queue: &dyn Submission) {
-        memory.unmap(self.controller().dma());
+    /// Gives the memory of a command back that was not sent.
+    fn give_back(&self, prepared: &mut Prepared, queue: &dyn Submission) {
+        prepared.memory.unmap(self.controller().dma());
+        let memory = core::mem::replace(&mut prepared.memory, Memory::Nowhere);
         if let Memory::Scratch(scratch) = memory {
             queue.keep_scratch(scratch);
         }
+        prepared.pins = None;
     }
-}
-
-/// What keeps the data of a command in place, and where it is.
-struct Placed {
-    pins: Option<Pins>,
-    memory: Memory,
-    pointer: Option<DataPointer>,
-}
-
-impl Placed {
-    const NOWHERE: Self = Self {
-        pins: None,
-        memory: Memory::Nowhere,
-        pointer: None,
-    };
 }
 
 /// The first bytes of some ranges.
@@ -359,16 +310,16 @@ impl Trimmed {
 }
 
 /// Ends a command that no queue takes.
-fn refused(state: State, issue: &mut Option<Issue>) -> Result<(), StartError> {
+fn refused(state: State, prepared: &mut Prepared) -> Result<(), StartError> {
     match state {
         State::Dead | State::Deleting => Err(ENODEV.into()),
-        State::New | State::Live | State::Resetting => complete(issue, NOT_READY.into()),
+        State::New | State::Live | State::Resetting => complete(prepared, NOT_READY.into()),
     }
 }
 
 /// Ends the command here and now.
-fn complete(issue: &mut Option<Issue>, outcome: Outcome) -> Result<(), StartError> {
-    if let Some(issue) = issue.take() {
+fn complete(prepared: &mut Prepared, outcome: Outcome) -> Result<(), StartError> {
+    if let Some(issue) = prepared.issue.take() {
         issue.complete(outcome);
     }
     Ok(())

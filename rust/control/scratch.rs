@@ -87,17 +87,6 @@ pub(super) enum DescribeError {
     Failed(Error),
 }
 
-/// Describes memory in the command itself; `None` if that takes a list, or
-/// cannot be done at all.
-pub(super) fn describe_in_command(segments: &[Segment], sgl: SglSupport) -> Option<DataPointer> {
-    let segments = segments.iter().copied();
-    let plan = Plan::new(segments.clone(), sgl).ok()?;
-    if plan.list_pages() > 0 {
-        return None;
-    }
-    plan.describe(segments, &mut List::default()).ok()
-}
-
 /// The pages of a list. They stay for the next command.
 #[derive(Default)]
 pub(super) struct List(KVec<Buffer>);

@@ -8,6 +8,7 @@ use kernel::{prelude::*, sync::Arc};
 use crate::{
     glue::{
         dma::DmaDevice,
+        file_operations::Blocking,
         pins::{Pins, Runs},
         spare::Spare,
         uring::Issue,
@@ -38,21 +39,30 @@ pub(super) enum SubmitError {
     Interrupted,
 }
 
-/// The command of a ring, ready to be sent.
+/// The command of a ring, but for its entry, from its issue until a queue has
+/// it.
 pub(super) struct Prepared {
-    pub(super) entry: SubmissionEntry,
-    pub(super) issue: Issue,
+    /// `None` once the command was sent or has ended.
+    pub(super) issue: Option<Issue>,
     pub(super) pins: Option<Pins>,
     pub(super) memory: Memory,
 }
 
 impl Prepared {
-    /// The owner of the command in a queue with this number.
-    pub(super) fn own(self, queue: QueueId) -> Owner {
-        Owner::Ring {
-            command: self.issue.queue(self.pins, queue.0),
-            memory: self.memory,
-        }
+    /// The owner of the command in a queue with this number, once.
+    pub(super) fn own(&mut self, queue: QueueId) -> Option<Owner> {
+        let issue = self.issue.take()?;
+        Some(Owner::Ring {
+            command: issue.queue(self.pins.take(), queue.0),
+            memory: core::mem::replace(&mut self.memory, Memory::Nowhere),
+        })
+    }
+
+    /// Whether sending it may sleep.
+    pub(super) fn blocking(&self) -> Blocking {
+        self.issue
+            .as_ref()
+            .map_or(Blocking::Refused, |issue| issue.blocking())
     }
 }
 
@@ -76,10 +86,11 @@ pub(super) trait Submission: Send + Sync {
 
     /// Sends the command of a ring that was checked after `epoch` was current.
     /// Where it may sleep, waits for room if there is none. The command is the
-    /// queue's if this succeeds, else it is left in `command`.
+    /// queue's if this succeeds, else `command` is as it was.
     fn start(
         &self,
-        command: &mut Option<Prepared>,
+        command: &mut Prepared,
+        entry: &mut SubmissionEntry,
         patience: Patience,
         epoch: Epoch,
     ) -> Result<(), SubmitError>;

@@ -79,3 +79,18 @@ impl Plan {
         }
     }
 }
+
+/// Describes memory in the command itself; `None` if that takes a list, or
+/// cannot be done at all.
+pub(crate) fn in_command(segments: &[Segment], sgl: SglSupport) -> Option<DataPointer> {
+    if let Some(pointer) = prp::in_command(segments) {
+        return Some(pointer);
+    }
+    let [segment] = *segments else {
+        return None;
+    };
+    if !sgl.takes(segment) {
+        return None;
+    }
+    sgl::one_block(segment).ok()
+}

@@ -37,6 +37,17 @@ pub(crate) enum Step {
 pub(crate) struct Impossible;
 
 impl State {
+    /// The state whose number, `self as u32`, it is.
+    pub(crate) const fn from_number(number: u32) -> Self {
+        match number {
+            0 => Self::New,
+            1 => Self::Live,
+            2 => Self::Resetting,
+            3 => Self::Dead,
+            _ => Self::Deleting,
+        }
+    }
+
     /// The state after `step`.
     ///
     /// # Errors

@@ -63,9 +63,9 @@ impl DataPointer {
         }
     }
 
-    /// Has `entry`, which named no data so far, name it.
+    /// Has `entry`, whose flags say nothing else, name it.
     pub(crate) fn describe_in(self, entry: &mut SubmissionEntry) {
-        entry.flags |= (self.kind as u8) << 6;
+        entry.flags = (self.kind as u8) << 6;
         entry.prp1.set(self.first);
         entry.prp2.set(self.second);
     }
@@ -146,6 +146,32 @@ pub(crate) fn describe(
         left = left.wrapping_sub(1);
     }
     Ok(DataPointer::prp(prp1, prp2))
+}
+
+/// Describes what the two entries of a command can: as [`describe`], without a
+/// list. `None` if they cannot.
+pub(crate) fn in_command(segments: &[Segment]) -> Option<DataPointer> {
+    let (segment, next) = match *segments {
+        [segment] => (segment, None),
+        [segment, next] => (segment, Some(next)),
+        _ => return None,
+    };
+    let first = segment.address.0;
+    let page = first - first % PAGE_BYTES;
+    let end = (first % PAGE_BYTES).checked_add(segment.length_bytes)?;
+    let second = match next {
+        None if end <= PAGE_BYTES => 0,
+        None if end <= 2 * PAGE_BYTES => page.checked_add(PAGE_BYTES)?,
+        Some(next)
+            if end == PAGE_BYTES
+                && next.address.0 % PAGE_BYTES == 0
+                && next.length_bytes <= PAGE_BYTES =>
+        {
+            next.address.0
+        }
+        _ => return None,
+    };
+    (first % 4 == 0).then(|| DataPointer::prp(first, second))
 }
 
 /// The start of the segment, and of every page after that one's.

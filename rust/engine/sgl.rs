@@ -76,24 +76,41 @@ pub(crate) fn describe(
     count: usize,
     list: &mut impl ListMemory,
 ) -> Result<DataPointer, Unfit> {
-    let mut blocks = segments
-        .into_iter()
-        .map(|segment| descriptor(segment.address.0, segment.length_bytes, Type::DataBlock));
-    let [first, second] = if count <= 1 {
-        blocks.next().unwrap_or(Err(Unfit::Gap))?
-    } else {
-        let address = list.address(0).ok_or(Unfit::TooLong)?.0;
-        for (index, block) in blocks.take(SEGMENTS_MAX).enumerate() {
-            write(list, index, block?);
-        }
-        let list_bytes = count.saturating_mul(DESCRIPTOR_BYTES);
-        descriptor(address, list_bytes as u64, Type::LastSegment)?
-    };
-    Ok(DataPointer {
+    let mut segments = segments.into_iter();
+    if count <= 1 {
+        return one_block(segments.next().ok_or(Unfit::Gap)?);
+    }
+    let address = list.address(0).ok_or(Unfit::TooLong)?.0;
+    for (index, segment) in segments.take(SEGMENTS_MAX).enumerate() {
+        write(list, index, block(segment)?);
+    }
+    let list_bytes = count.saturating_mul(DESCRIPTOR_BYTES);
+    Ok(by(descriptor(
+        address,
+        list_bytes as u64,
+        Type::LastSegment,
+    )?))
+}
+
+/// Describes a segment without a list.
+///
+/// # Errors
+///
+/// [`Unfit::TooLong`].
+pub(crate) fn one_block(segment: Segment) -> Result<DataPointer, Unfit> {
+    Ok(by(block(segment)?))
+}
+
+fn block(segment: Segment) -> Result<[u64; 2], Unfit> {
+    descriptor(segment.address.0, segment.length_bytes, Type::DataBlock)
+}
+
+fn by([first, second]: [u64; 2]) -> DataPointer {
+    DataPointer {
         kind: PointerKind::Sgl,
         first,
         second,
-    })
+    }
 }
 
 fn write(list: &mut impl ListMemory, index: usize, [low, high]: [u64; 2]) {

@@ -2,7 +2,7 @@
 
 //! Memory that a device can access for as long as it is mapped.
 
-use kernel::{error::to_result, prelude::*};
+use kernel::{error::to_result, page::PAGE_SIZE, prelude::*};
 
 use crate::{engine::prp::Segment, spec::command::DmaAddress};
 
@@ -109,6 +109,9 @@ pub(crate) struct FewSegments {
 }
 
 impl FewSegments {
+    /// Most pieces that can be mapped.
+    pub(super) const MAX: usize = FEW;
+
     /// Maps `ranges`, which are what was pinned. `None` if they are in too many
     /// places.
     ///
@@ -121,13 +124,16 @@ impl FewSegments {
         ranges: &[UserRange],
         direction: Direction,
     ) -> Result<Option<Self>> {
+        if pins.are_many() {
+            return Ok(None);
+        }
         // SAFETY: Pinned memory stays where it is; who has the pins keeps them
         // until this is unmapped.
         unsafe { Self::map_pieces(device, pins.pieces(ranges), direction) }
     }
 
-    /// Maps pieces of memory that somebody else keeps in place. `None` if there
-    /// are too many.
+    /// Maps pieces of memory that somebody else keeps in place. `None` if they
+    /// turn out to be in too many places.
     ///
     /// # Safety
     ///
@@ -138,12 +144,9 @@ impl FewSegments {
     /// As [`Self::map_pinned`].
     pub(super) unsafe fn map_pieces(
         device: &DmaDevice,
-        pieces: impl Iterator<Item = (bindings::phys_addr_t, usize)> + Clone,
+        pieces: impl Iterator<Item = (bindings::phys_addr_t, usize)>,
         direction: Direction,
     ) -> Result<Option<Self>> {
-        if runs(pieces.clone()).nth(FEW).is_some() {
-            return Ok(None);
-        }
         let nothing = Segment {
             address: DmaAddress(0),
             length_bytes: 0,
@@ -160,7 +163,6 @@ impl FewSegments {
             Ok(()) => Ok(Some(this)),
             Err(error) => {
                 this.unmap(device);
-                // A run may have had to be mapped in parts.
                 if error == E2BIG {
                     Ok(None)
                 } else {
@@ -282,22 +284,6 @@ impl Drop for Mapping {
     }
 }
 
-/// Merges pieces that follow one another.
-fn runs(
-    pieces: impl Iterator<Item = (bindings::phys_addr_t, usize)>,
-) -> impl Iterator<Item = (bindings::phys_addr_t, usize)> {
-    let mut pieces = pieces.peekable();
-    core::iter::from_fn(move || {
-        let (begin, mut length_bytes) = pieces.next()?;
-        while let Some((_, more)) =
-            pieces.next_if(|&(next, _)| next == begin.wrapping_add(length_bytes as u64))
-        {
-            length_bytes = length_bytes.saturating_add(more);
-        }
-        Some((begin, length_bytes))
-    })
-}
-
 /// Maps each run of pieces, in parts if it is longer than can be mapped at once.
 /// What was noted is mapped, even if this fails.
 ///
@@ -310,29 +296,49 @@ unsafe fn map_runs(
     direction: Direction,
     notes: &mut impl Notes,
 ) -> Result {
-    let limit_bytes = device.segment_limit_bytes();
-    for (mut begin, mut left) in runs(pieces) {
-        while left > 0 {
-            // The limit is whole pages; a part ends where a page does.
-            let offset = (begin % kernel::page::PAGE_SIZE as u64) as usize;
-            let length_bytes = left.min(limit_bytes.saturating_sub(offset).max(1));
-            notes.prepare()?;
-            // SAFETY: The device is bound to us. The memory is ordinary memory
-            // that stays where it is, and contiguous.
-            let address = unsafe {
-                let raw = device.as_raw();
-                let address =
-                    bindings::dma_map_phys(raw, begin, length_bytes, direction.as_raw(), 0);
-                to_result(bindings::nvme_rs_dma_mapping_error(raw, address))?;
-                address
-            };
-            notes.note(Segment {
-                address: DmaAddress(address),
-                length_bytes: length_bytes as u64,
-            });
-            begin = begin.wrapping_add(length_bytes as u64);
-            left = left.saturating_sub(length_bytes);
+    let (mut begin, mut length_bytes) = (0_u64, 0_usize);
+    for (next, more) in pieces {
+        if next == begin.wrapping_add(length_bytes as u64) {
+            length_bytes = length_bytes.saturating_add(more);
+            continue;
         }
+        // SAFETY: By the safety requirement.
+        unsafe { map_run(device, begin, length_bytes, direction, notes)? };
+        (begin, length_bytes) = (next, more);
+    }
+    // SAFETY: By the safety requirement.
+    unsafe { map_run(device, begin, length_bytes, direction, notes) }
+}
+
+/// # Safety
+///
+/// As for [`map_runs`].
+unsafe fn map_run(
+    device: &DmaDevice,
+    mut begin: bindings::phys_addr_t,
+    mut left: usize,
+    direction: Direction,
+    notes: &mut impl Notes,
+) -> Result {
+    while left > 0 {
+        // The limit is whole pages; a part ends where a page does.
+        let offset = (begin % PAGE_SIZE as u64) as usize;
+        let length_bytes = left.min(device.segment_limit_bytes().saturating_sub(offset).max(1));
+        notes.prepare()?;
+        // SAFETY: The device is bound to us. The memory is ordinary memory that
+        // stays where it is, and contiguous.
+        let address = unsafe {
+            let raw = device.as_raw();
+            let address = bindings::dma_map_phys(raw, begin, length_bytes, direction.as_raw(), 0);
+            to_result(bindings::nvme_rs_dma_mapping_error(raw, address))?;
+            address
+        };
+        notes.note(Segment {
+            address: DmaAddress(address),
+            length_bytes: length_bytes as u64,
+        });
+        begin = begin.wrapping_add(length_bytes as u64);
+        left = left.saturating_sub(length_bytes);
     }
     Ok(())
 }

@@ -30,6 +30,7 @@ pub(crate) mod pins;
 pub(crate) mod plug;
 pub(crate) mod random;
 pub(crate) mod spare;
+pub(crate) mod ticks;
 pub(crate) mod uapi;
 pub(crate) mod uring;
 pub(crate) mod work;

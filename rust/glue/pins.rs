@@ -4,6 +4,8 @@
 //!
 //! The `kernel` crate cannot pin user pages.
 
+use core::mem::MaybeUninit;
+
 use kernel::{
     alloc::flags::__GFP_NOWARN,
     error::to_result,
@@ -148,9 +150,10 @@ impl Pins {
         // What belongs to another range is not merged with this one.
         let mut run = PageRun::NONE;
         while missing > 0 {
-            let mut pages = [core::ptr::null_mut(); BATCH];
-            let pinned = pin_some(address, missing, self.written, &mut pages)?;
-            for (index, &page) in pages.iter().take(pinned).enumerate() {
+            let mut room = [const { MaybeUninit::uninit() }; BATCH];
+            let pages = pin_some(address, missing, self.written, &mut room)?;
+            let pinned = pages.len();
+            for (index, &page) in pages.iter().enumerate() {
                 let page = PageRun::one(page);
                 if run.grow(page) {
                     continue;
@@ -160,7 +163,7 @@ impl Pins {
                     // pages not looked at yet.
                     unsafe {
                         run.unpin(false);
-                        for &page in pages.iter().take(pinned).skip(index) {
+                        for &page in pages.iter().skip(index) {
                             PageRun::one(page).unpin(false);
                         }
                     }
@@ -214,6 +217,17 @@ impl Pins {
         Ok(())
     }
 
+    /// Gives the room for many runs, which are not pinned any more, to the next.
+    fn send_home(&mut self) {
+        let runs = PinnedRuns::Few([PageRun::NONE; FEW]);
+        if let PinnedRuns::Many(mut many) = core::mem::replace(&mut self.runs, runs) {
+            many.runs.truncate(0);
+            if let Some(home) = many.home.take() {
+                home.give(many);
+            }
+        }
+    }
+
     /// Takes pins apart, into parts that are small.
     pub(super) fn into_raw(pins: Option<Self>) -> (RawPinsKind, RawPins) {
         let few = |few| RawPins { few };
@@ -258,6 +272,11 @@ impl Pins {
         }
     }
 
+    /// Whether they are in many places.
+    pub(super) fn are_many(&self) -> bool {
+        matches!(self.runs, PinnedRuns::Many(_))
+    }
+
     fn runs(&self) -> &[PageRun] {
         match &self.runs {
             PinnedRuns::Few(few) => few,
@@ -283,12 +302,8 @@ impl Drop for Pins {
             // more.
             unsafe { run.unpin(self.written) };
         }
-        let runs = PinnedRuns::Few([PageRun::NONE; FEW]);
-        if let PinnedRuns::Many(mut many) = core::mem::replace(&mut self.runs, runs) {
-            many.runs.truncate(0);
-            if let Some(home) = many.home.take() {
-                home.give(many);
-            }
+        if let PinnedRuns::Many(_) = self.runs {
+            self.send_home();
         }
     }
 }
@@ -339,20 +354,20 @@ impl Iterator for Pieces<'_> {
 }
 
 /// Pins pages from `address` on, at most `wanted` and as many as there is room
-/// for in `pages`. Returns how many, at least one.
+/// for. Returns them, at least one.
 fn pin_some(
     address: usize,
     wanted: usize,
     written: bool,
-    pages: &mut [*mut bindings::page; BATCH],
-) -> Result<usize> {
+    room: &mut [MaybeUninit<*mut bindings::page>; BATCH],
+) -> Result<&[*mut bindings::page]> {
     let flags = if written { bindings::FOLL_WRITE } else { 0 };
     // CAST: At most `BATCH`.
     let wanted = wanted.min(BATCH) as c_int;
+    let pages = room.as_mut_ptr().cast::<*mut bindings::page>();
     // SAFETY: There is room for so many pointers. The function checks the
     // addresses.
-    let pinned =
-        unsafe { bindings::pin_user_pages_fast(address, wanted, flags, pages.as_mut_ptr()) };
+    let pinned = unsafe { bindings::pin_user_pages_fast(address, wanted, flags, pages) };
     // Addresses beyond those of a process come out as EOVERFLOW.
     to_result(pinned).map_err(|error| match error {
         EOVERFLOW => EFAULT,
@@ -360,6 +375,7 @@ fn pin_some(
     })?;
     match pinned.unsigned_abs() as usize {
         0 => Err(EFAULT),
-        pinned => Ok(pinned),
+        // SAFETY: So many were written, at most as many as there is room for.
+        pinned => Ok(unsafe { core::slice::from_raw_parts(pages, pinned) }),
     }
 }

@@ -75,16 +75,16 @@ impl QueuePair {
         DmaAddress(self.cq.dma_address())
     }
 
-    /// Puts `entry` under `id` into the submission queue. The controller looks
+    /// Puts `entry`, which is given this `id`, into the submission queue. The controller looks
     /// at it when its doorbell is rung with [`Self::tail`].
     ///
     /// # Errors
     ///
     /// EBUSY if the queue is full; retry after a completion.
-    pub(crate) fn submit(&mut self, mut entry: SubmissionEntry, id: CommandId) -> Result {
+    pub(crate) fn submit(&mut self, entry: &mut SubmissionEntry, id: CommandId) -> Result {
         entry.command_id.set(id.0);
         let index = self.submission.push().map_err(|_| EBUSY)?;
-        io_project!(self.sq, [try: usize::from(index)]).copy_write(entry);
+        io_project!(self.sq, [try: usize::from(index)]).copy_write(*entry);
         Ok(())
     }
 

@@ -169,6 +169,40 @@ pub(crate) struct Format {
 }
 
 impl Format {
+    /// In one word, which is not zero; zero: no format.
+    pub(crate) const fn pack(format: Option<Self>) -> u64 {
+        let Some(format) = format else {
+            return 0;
+        };
+        let place = match format.metadata {
+            MetadataPlace::Separate => 0,
+            MetadataPlace::Extended => 1 << 63,
+        };
+        // A shift is never zero; metadata and protection information have at
+        // most 16 bits.
+        place
+            | format.lba_shift as u64
+            | ((format.metadata_bytes as u64 & 0xffff) << 16)
+            | ((format.protection_bytes as u64 & 0xffff) << 32)
+    }
+
+    pub(crate) const fn unpack(word: u64) -> Option<Self> {
+        if word == 0 {
+            return None;
+        }
+        // CAST: Parts of the word.
+        Some(Self {
+            lba_shift: (word & 0xff) as u32,
+            metadata_bytes: ((word >> 16) & 0xffff) as u32,
+            protection_bytes: ((word >> 32) & 0xffff) as u32,
+            metadata: if word >> 63 == 0 {
+                MetadataPlace::Separate
+            } else {
+                MetadataPlace::Extended
+            },
+        })
+    }
+
     /// Bytes of data in a block.
     pub(crate) const fn lba_bytes(self) -> u32 {
         1 << self.lba_shift

@@ -217,7 +217,10 @@ impl AdminQueue {
     ///
     /// A controller that does not answer is looked after by whoever calls
     /// [`Self::look_for_overdue`].
-    pub(crate) fn execute(&self, entry: SubmissionEntry) -> Result<CompletionEntry, AdminError> {
+    pub(crate) fn execute(
+        &self,
+        mut entry: SubmissionEntry,
+    ) -> Result<CompletionEntry, AdminError> {
         let waiter = Waiter::new().map_err(|_| AdminError::Busy)?;
         let patience = Patience {
             abort_after: Some(TIMEOUT),
@@ -227,7 +230,7 @@ impl AdminQueue {
         state
             .queue
             .submit(
-                entry,
+                &mut entry,
                 Claim::Reserved,
                 Owner::Driver(waiter.clone()),
                 patience,
@@ -259,10 +262,10 @@ impl AdminQueue {
             abort_after: None,
             reset_after: ABORT_TIMEOUT,
         };
-        let entry = SubmissionEntry::abort(target.queue, target.command);
+        let mut entry = SubmissionEntry::abort(target.queue, target.command);
         let sent = state
             .queue
-            .submit(entry, Claim::Reserved, Owner::Abort(slot), patience);
+            .submit(&mut entry, Claim::Reserved, Owner::Abort(slot), patience);
         if sent.is_err() {
             state.aborts.release(slot);
             return false;
@@ -383,10 +386,11 @@ impl AdminQueue {
         };
         let mut armed = false;
         while state.events.keeper.missing() > 0 {
-            let entry = SubmissionEntry::asynchronous_event_request();
-            let sent = state
-                .queue
-                .submit(entry, Claim::Reserved, Owner::EventRequest, for_ever);
+            let mut entry = SubmissionEntry::asynchronous_event_request();
+            let sent =
+                state
+                    .queue
+                    .submit(&mut entry, Claim::Reserved, Owner::EventRequest, for_ever);
             if sent.is_err() {
                 break;
             }

@@ -27,7 +27,7 @@ use super::AdminQueue;
 impl Submission for AdminQueue {
     fn submit(
         &self,
-        entry: SubmissionEntry,
+        mut entry: SubmissionEntry,
         waiter: &Arc<Waiter>,
         patience: Patience,
         _: Epoch,
@@ -39,7 +39,10 @@ impl Submission for AdminQueue {
                 return Err(SubmitError::Forbidden);
             }
             let owner = Owner::Process(waiter.clone());
-            match state.queue.submit(entry, Claim::Ordinary, owner, patience) {
+            match state
+                .queue
+                .submit(&mut entry, Claim::Ordinary, owner, patience)
+            {
                 Ok(id) => {
                     self.ring(&mut state);
                     return Ok(id);
@@ -58,16 +61,12 @@ impl Submission for AdminQueue {
 
     fn start(
         &self,
-        command: &mut Option<Prepared>,
+        command: &mut Prepared,
+        entry: &mut SubmissionEntry,
         patience: Patience,
         _: Epoch,
     ) -> Result<(), SubmitError> {
-        let Some(blocking) = command.as_ref().map(|command| command.issue.blocking()) else {
-            return Ok(());
-        };
-        let aborted = command
-            .as_ref()
-            .and_then(|command| aborted_by(&command.entry));
+        let aborted = aborted_by(entry);
         let mut state = self.state.lock();
         loop {
             if aborted.is_some_and(|target| state.owns(target)) {
@@ -76,7 +75,7 @@ impl Submission for AdminQueue {
             match state.queue.admit(Claim::Ordinary) {
                 Ok(()) => break,
                 Err(Refusal::Closed) => return Err(SubmitError::Closed),
-                Err(Refusal::NotNow) if blocking == Blocking::Refused => {
+                Err(Refusal::NotNow) if command.blocking() == Blocking::Refused => {
                     return Err(SubmitError::WouldWait)
                 }
                 Err(Refusal::NotNow) => {}
@@ -88,9 +87,7 @@ impl Submission for AdminQueue {
                 return Err(SubmitError::Interrupted);
             }
         }
-        if let Some(command) = command.take() {
-            let entry = command.entry;
-            let owner = command.own(QueueId::ADMIN);
+        if let Some(owner) = command.own(QueueId::ADMIN) {
             // If it were refused in spite of `admit`, the ring would be told.
             let _ = state.queue.submit(entry, Claim::Ordinary, owner, patience);
             self.ring(&mut state);
@@ -175,8 +172,5 @@ impl Submission for AdminQueue {
 
 /// Which command an admin command is to abort, if it is an Abort.
 fn aborted_by(entry: &SubmissionEntry) -> Option<(QueueId, CommandId)> {
-    policy::abort_target(Command {
-        set: CommandSet::Admin,
-        entry,
-    })
+    policy::abort_target(Command::new(CommandSet::Admin, entry))
 }

@@ -11,7 +11,7 @@ use kernel::{
     str::CString,
     sync::{
         aref::ARef,
-        atomic::{Atomic, Relaxed},
+        atomic::{Acquire, Atomic, Relaxed, Release},
         Arc, Mutex, SetOnce, SpinLock,
     },
 };
@@ -111,6 +111,8 @@ pub(crate) struct Controller {
     identity: Mutex<Option<KBox<IdentifyController>>>,
     #[pin]
     state: SpinLock<State>,
+    /// `state`, for every command to look at.
+    seen_state: Atomic<u32>,
     #[pin]
     power: Mutex<Power>,
 }
@@ -167,6 +169,7 @@ impl Controller {
                 chosen_events <- new_spinlock!(None, "nvme_rs::Controller::chosen_events"),
                 identity <- new_mutex!(None, "nvme_rs::Controller::identity"),
                 state <- new_spinlock!(State::New, "nvme_rs::Controller::state"),
+                seen_state: Atomic::new(State::New as u32),
                 power <- new_mutex!(power, "nvme_rs::Controller::power"),
             }),
             GFP_KERNEL,
@@ -219,7 +222,7 @@ impl Controller {
     }
 
     pub(crate) fn state(&self) -> State {
-        *self.state.lock()
+        State::from_number(self.seen_state.load(Acquire))
     }
 
     /// Has `announcer` tell udev from now on.
@@ -404,6 +407,7 @@ impl Controller {
     fn step(&self, step: Step) -> Option<State> {
         let mut state = self.state.lock();
         *state = state.after(step).ok()?;
+        self.seen_state.store(*state as u32, Release);
         Some(*state)
     }
 

@@ -32,7 +32,7 @@ use super::IoQueue;
 impl Submission for Arc<IoQueue> {
     fn submit(
         &self,
-        entry: SubmissionEntry,
+        mut entry: SubmissionEntry,
         waiter: &Arc<Waiter>,
         patience: Patience,
         epoch: Epoch,
@@ -43,7 +43,10 @@ impl Submission for Arc<IoQueue> {
                 return Err(SubmitError::Outdated);
             }
             let owner = Owner::Process(waiter.clone());
-            match state.queue.submit(entry, Claim::Ordinary, owner, patience) {
+            match state
+                .queue
+                .submit(&mut entry, Claim::Ordinary, owner, patience)
+            {
                 Ok(id) => {
                     self.ring(&mut state);
                     return Ok(id);
@@ -62,13 +65,11 @@ impl Submission for Arc<IoQueue> {
 
     fn start(
         &self,
-        command: &mut Option<Prepared>,
+        command: &mut Prepared,
+        entry: &mut SubmissionEntry,
         patience: Patience,
         epoch: Epoch,
     ) -> Result<(), SubmitError> {
-        let Some(blocking) = command.as_ref().map(|command| command.issue.blocking()) else {
-            return Ok(());
-        };
         let due = plug::defer(self);
         let mut state = self.state.lock();
         loop {
@@ -81,7 +82,7 @@ impl Submission for Arc<IoQueue> {
                 // What is in the way may be of this batch.
                 Err(Refusal::NotNow) => self.ring(&mut state),
             }
-            if blocking == Blocking::Refused {
+            if command.blocking() == Blocking::Refused {
                 return Err(SubmitError::WouldWait);
             }
             state.waiting += 1;
@@ -91,9 +92,7 @@ impl Submission for Arc<IoQueue> {
                 return Err(SubmitError::Interrupted);
             }
         }
-        if let Some(command) = command.take() {
-            let entry = command.entry;
-            let owner = command.own(self.id);
+        if let Some(owner) = command.own(self.id) {
             // If it were refused in spite of `admit`, the ring would be told.
             let _ = state.queue.submit(entry, Claim::Ordinary, owner, patience);
             if due == Due::Now {

@@ -46,19 +46,28 @@ pub(crate) enum CommandSet {
 }
 
 /// A user's command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(crate) struct Command<'a> {
     pub(crate) set: CommandSet,
     pub(crate) entry: &'a SubmissionEntry,
+    row: &'static table::Row,
 }
 
-impl Command<'_> {
+impl<'a> Command<'a> {
+    pub(crate) fn new(set: CommandSet, entry: &'a SubmissionEntry) -> Self {
+        Self {
+            set,
+            entry,
+            row: table::row(set, entry.opcode),
+        }
+    }
+
     fn is_admin(self, opcode: AdminOpcode) -> bool {
         self.set == CommandSet::Admin && self.entry.opcode == opcode as u8
     }
 
     fn row(self) -> &'static table::Row {
-        table::row(self.set, self.entry.opcode)
+        self.row
     }
 
     /// The feature that Set Features or Get Features names: FID.

@@ -107,6 +107,11 @@ impl RegisteredBuffer<'_> {
         limit_bytes: usize,
         direction: Direction,
     ) -> Result<Option<FewSegments>> {
+        // SAFETY: io_uring made the iterator, over so many pieces.
+        let pieces = unsafe { self.iter.__bindgen_anon_2.nr_segs };
+        if pieces > FewSegments::MAX {
+            return Ok(None);
+        }
         // SAFETY: io_uring keeps the pages of a registered buffer until the
         // command is completed, before which the mapping is undone.
         unsafe { FewSegments::map_pieces(device, self.pieces(limit_bytes), direction) }

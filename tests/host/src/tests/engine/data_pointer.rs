@@ -10,7 +10,7 @@ use zerocopy::FromZeros;
 
 use crate::{
     engine::{
-        data_pointer::Plan,
+        data_pointer::{in_command, Plan},
         prp::{DataPointer, ListMemory, PointerKind, Segment, Unfit, PAGE_BYTES},
         sgl::{self, SglSupport, SEGMENTS_MAX},
     },
@@ -187,5 +187,26 @@ proptest! {
         let plan = Plan::Sgl { segments: segments.len() };
         let pointer = plan.describe(segments.iter().copied(), &mut list).unwrap();
         prop_assert_eq!(data_blocks(pointer, &list), segments);
+    }
+
+    /// The short cut leads to the same place.
+    #[test]
+    fn what_a_command_can_say_by_itself(
+        offset in 0_u64..PAGE_BYTES,
+        first in 1_u64..3 * PAGE_BYTES,
+        second in prop::option::of((0_u64..4, 1_u64..2 * PAGE_BYTES)),
+        aligned: bool,
+        ends_with_page: bool,
+        sgl in prop::sample::select(vec![SglSupport::None, SglSupport::Bytes, SglSupport::Dwords]),
+    ) {
+        let offset = if aligned { offset & !3 } else { offset };
+        let first = if ends_with_page { PAGE_BYTES - offset } else { first };
+        let mut segments = vec![segment(0x10_0000 + offset, first)];
+        segments.extend(second.map(|(page, length)| segment(0x20_0000 + page * 0x400, length)));
+        let by_plan = plan(&segments, sgl)
+            .ok()
+            .filter(|plan| plan.list_pages() == 0)
+            .and_then(|plan| plan.describe(segments.iter().copied(), &mut Pages::new(0)).ok());
+        prop_assert_eq!(in_command(&segments, sgl), by_plan);
     }
 }

@@ -48,3 +48,16 @@ fn states_have_the_in_tree_drivers_names() {
     let names = ["new", "live", "resetting", "dead", "deleting"];
     assert_eq!(states.map(State::name), names);
 }
+
+#[test]
+fn a_state_is_known_by_its_number() {
+    for state in [
+        State::New,
+        State::Live,
+        State::Resetting,
+        State::Dead,
+        State::Deleting,
+    ] {
+        assert_eq!(State::from_number(state as u32), state);
+    }
+}

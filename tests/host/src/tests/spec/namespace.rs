@@ -156,3 +156,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_format_fits_into_a_word() {
+    assert_eq!(Format::unpack(Format::pack(None)), None);
+    for metadata in [MetadataPlace::Separate, MetadataPlace::Extended] {
+        for (lba_shift, metadata_bytes, protection_bytes) in
+            [(9, 0, 0), (12, 8, 8), (31, 0xffff, 16), (9, 64, 16)]
+        {
+            let format = Some(Format {
+                lba_shift,
+                metadata_bytes,
+                metadata,
+                protection_bytes,
+            });
+            assert_eq!(Format::unpack(Format::pack(format)), format);
+        }
+    }
+}

@@ -18,7 +18,7 @@ use crate::{
 use Knowledge::{Stale, Valid};
 
 fn of(set: CommandSet, entry: &SubmissionEntry, logged: Option<u32>) -> Effect {
-    effect(Command { set, entry }, logged.map(CommandEffects))
+    effect(Command::new(set, entry), logged.map(CommandEffects))
 }
 
 fn is(before: Quiesce, controller: Knowledge, namespaces: Knowledge) -> Effect {
@@ -55,7 +55,7 @@ fn every_admin_opcode_without_a_log() {
 fn few_commands_concern_the_driver() {
     let concerns = |set, opcode, logged: Option<u32>| {
         let entry = entry(opcode, |_| {});
-        let command = Command { set, entry: &entry };
+        let command = Command::new(set, &entry);
         concerns_driver(command, logged.map(CommandEffects))
     };
     for opcode in 0..=u8::MAX {

@@ -28,7 +28,7 @@ fn both(data_bytes: u64, metadata_bytes: u64) -> Implied {
 }
 
 fn length(set: CommandSet, entry: &SubmissionEntry) -> Implied {
-    implied(Command { set, entry }, None)
+    implied(Command::new(set, entry), None)
 }
 
 /// What an opcode without a rule of its own implies.
@@ -318,7 +318,7 @@ fn logical_blocks_by_their_format() {
     for (format, cdw12, expected) in table {
         for (set, opcode) in commands {
             let entry = with_dwords(opcode, u32::MAX, u32::MAX, cdw12);
-            let length = implied(Command { set, entry: &entry }, Some(format));
+            let length = implied(Command::new(set, &entry), Some(format));
             assert_eq!(
                 length, expected,
                 "{set:?} {opcode:#x} {format:?} {cdw12:#x}"
@@ -328,10 +328,7 @@ fn logical_blocks_by_their_format() {
     // Verify, Write Zeroes, Write Uncorrectable, Flush name blocks only.
     for opcode in [0x0c, 0x08, 0x04, 0x00] {
         let entry = with_dwords(opcode, 0, 0, 0xffff);
-        let command = Command {
-            set: NVM,
-            entry: &entry,
-        };
+        let command = Command::new(NVM, &entry);
         assert_eq!(implied(command, Some(format(12, 8, 8))), data(0));
     }
 }
@@ -358,7 +355,7 @@ proptest! {
         let entry = SubmissionEntry::read_from_bytes(&bytes).unwrap();
         let sets = [ADMIN, CommandSet::Io(CommandSetId(set)), IO_SETS[usize::from(set) % 4]];
         for set in sets {
-            let command = Command { set, entry: &entry };
+            let command = Command::new(set, &entry);
             if let Implied::Known { data_bytes, metadata_bytes } = implied(command, format) {
                 prop_assert!(data_bytes < 1 << 49 && metadata_bytes <= 1 << 48);
             }
@@ -370,7 +367,7 @@ proptest! {
         let cdw12 = (blocks - 1) | (u32::from(action) << 29);
         let entry = with_dwords(0x02, 0, 0, cdw12);
         let Implied::Known { data_bytes, metadata_bytes } =
-            implied(Command { set: NVM, entry: &entry }, Some(format))
+            implied(Command::new(NVM, &entry), Some(format))
         else {
             return Err(TestCaseError::fail("unknown"));
         };

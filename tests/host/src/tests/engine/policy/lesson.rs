@@ -24,7 +24,7 @@ const NOTHING: Lesson = Lesson {
 };
 
 fn learned(entry: &SubmissionEntry, status: Status) -> Lesson {
-    lesson(Command { set: ADMIN, entry }, status, 0x55)
+    lesson(Command::new(ADMIN, entry), status, 0x55)
 }
 
 /// That `kind` is told of namespace `nsid`.
@@ -216,7 +216,7 @@ proptest! {
         result: u32,
     ) {
         let entry = with_dwords(opcode, cdw10, 0, 0);
-        let command = Command { set, entry: &entry };
+        let command = Command::new(set, &entry);
         prop_assert_eq!(lesson(command, Status(status), result), NOTHING);
     }
 }

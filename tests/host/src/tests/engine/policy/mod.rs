@@ -49,7 +49,7 @@ fn an_abort_names_a_queue_and_a_command() {
         let entry = with_dwords(opcode, 0x1234_0056, u32::MAX, u32::MAX);
         let target = (QueueId(0x56), CommandId(0x1234));
         for set in [ADMIN, NVM, KEY_VALUE, ZONED, UNKNOWN_SET] {
-            let command = Command { set, entry: &entry };
+            let command = Command::new(set, &entry);
             let expected = (set == ADMIN && opcode == 0x08).then_some(target);
             assert_eq!(abort_target(command), expected, "{opcode:#x}");
         }
@@ -63,7 +63,7 @@ fn only_set_features_0bh_chooses_event_classes() {
             // With the bit to save it.
             let entry = with_dwords(opcode, (1 << 31) | u32::from(feature), 0x1ff, 0);
             for set in [ADMIN, NVM] {
-                let command = Command { set, entry: &entry };
+                let command = Command::new(set, &entry);
                 let expected = (set == ADMIN && opcode == 0x09 && feature == 0x0b)
                     .then_some(EventConfiguration(0x1ff));
                 assert_eq!(event_configuration(command), expected);

@@ -32,7 +32,7 @@ fn ask(
     (mode, node): (FileMode, Node),
 ) -> Permission {
     permission(
-        Command { set, entry },
+        Command::new(set, entry),
         logged.map(CommandEffects),
         mode,
         node,
