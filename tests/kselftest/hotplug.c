@@ -30,13 +30,16 @@ static bool is_there(const char *address)
 	return path_exists(path);
 }
 
+/* A controller that comes has a node before the driver is done with it; its file in debugfs is last. */
 static bool wait_for(struct controller *controller, bool there)
 {
 	long long end_ms = now_ms() + SLOT_MS;
+	unsigned long long posted;
 
 	while (now_ms() < end_ms) {
 		controller_refresh(controller);
-		if (is_there(controller->address) == there && !!controller->path[0] == there)
+		if (is_there(controller->address) == there && !!controller->path[0] == there &&
+		    (!there || controller_value(controller, "posted", &posted) == 0))
 			return true;
 		usleep(50000);
 	}
