@@ -3,10 +3,12 @@
 
 The table tests/kselftest/configs has a line for each run:
 
-    MACHINE: [@noload] [@timeout=SECONDS] [PARAMETER=VALUE]... PROGRAM [ARGUMENT]...
+    MACHINE: [@noload] [@soak|@soak-debug] [@scaled] [@timeout=SECONDS] [PARAMETER=VALUE]... PROGRAM [ARGUMENT]...
 
 PROGRAM is a path below tests/kselftest, PARAMETERs are the module's. The module is loaded before and unloaded after
-each run, unless @noload says that the program does so itself.
+each run, unless @noload says that the program does so itself. What takes long and finds little that other lines do not
+find is left to `make soak`: @soak, or, on the debug kernel only, @soak-debug. A program which does more for a higher
+SCALE by itself is @scaled.
 """
 
 import os
@@ -32,6 +34,8 @@ TEST_SECONDS = 60
 BOOT_SECONDS = 120
 UNLOAD_SECONDS = 30
 DEBUG_SLOWER = 5
+# Programs which repeat something by themselves do so SCALE times, but not more often than this.
+SCALE_MOST = 10
 # What tests can read in /share/trace.log.
 TRACE = ("pci_nvme_aer*", "pci_nvme_admin_cmd", "pci_nvme_mmio_doorbell_*", "pci_nvme_irq_*")
 
@@ -46,6 +50,8 @@ class Test:
     parameters: list[str]
     seconds: int = TEST_SECONDS
     load: bool = True
+    soak: str = ""  # the mark which leaves it to `make soak`, if any
+    scaled: bool = False  # repeats by itself what it does, as SCALE says
     scan: bool = False  # on the debug kernel: look for lost memory afterwards
     output: list[str] = field(default_factory=list)
     dmesg: list[str] = field(default_factory=list)
@@ -81,6 +87,10 @@ def parse_line(line: str) -> Test:
         word = words.pop(0)
         if word == "@noload":
             test.load = False
+        elif word in ("@soak", "@soak-debug"):
+            test.soak = word
+        elif word == "@scaled":
+            test.scaled = True
         elif match := re.fullmatch(r"@timeout=(\d+)", word):
             test.seconds = int(match.group(1))
         elif re.fullmatch(r"\w+=\S*", word):
@@ -116,9 +126,13 @@ def never_run(tests: list[Test]) -> list[str]:
     return sorted(name for name in (str(path.relative_to(DIRECTORY)) for path in built) if name not in listed)
 
 
+def scale() -> int:
+    """What SCALE says, a number since scripts/check has read it."""
+    return int(os.environ.get("SCALE") or 1)
+
+
 def _command(tests: list[Test], mark: str) -> str:
-    scale = f"export SCALE={int(os.environ.get('SCALE') or 1)}\n"
-    return scale + "\n".join(
+    return f"export SCALE={scale()}\n" + "\n".join(
         ("NVME_RS_LEAKS=after " if test.scan else "") + shlex.join([
             "run-test", mark, str(number), str(test.seconds), "load" if test.load else "noload", " ".join(test.parameters),
             test.program, *test.arguments,
@@ -172,7 +186,7 @@ def run_machine(machine: str, tests: list[Test], done: Callable[[Test], None], d
             done(test)
     mark = f"@@{secrets.token_hex(8)}"
     for test in runnable:
-        test.seconds *= slower
+        test.seconds *= slower * (min(scale(), SCALE_MOST) if test.scaled else 1)
     for test in runnable[-1:]:
         test.scan = True
     seconds = slower * BOOT_SECONDS + sum(test.seconds + slower * UNLOAD_SECONDS for test in runnable)
