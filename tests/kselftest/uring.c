@@ -56,8 +56,8 @@ static int submit_read(FIXTURE_DATA(uring) *self, const FIXTURE_VARIANT(uring) *
 	return io_uring_submit(&self->ring) == 1 ? 0 : -EIO;
 }
 
-/* Waits for a completion; its result. */
-static int complete(FIXTURE_DATA(uring) *self, int ms, __u64 *tag)
+/* Waits for a completion; its result, and its tag. */
+static int wait_cqe(struct io_uring *ring, int ms, __u64 *tag)
 {
 	struct __kernel_timespec limit = {
 		.tv_sec = ms / 1000,
@@ -66,14 +66,20 @@ static int complete(FIXTURE_DATA(uring) *self, int ms, __u64 *tag)
 	struct io_uring_cqe *cqe;
 	int result;
 
-	*tag = -1;
-	result = io_uring_wait_cqe_timeout(&self->ring, &cqe, &limit);
+	result = io_uring_wait_cqe_timeout(ring, &cqe, &limit);
 	if (result)
 		return result;
-	*tag = cqe->user_data;
+	if (tag)
+		*tag = cqe->user_data;
 	result = cqe->res;
-	io_uring_cqe_seen(&self->ring, cqe);
+	io_uring_cqe_seen(ring, cqe);
 	return result;
+}
+
+static int complete(FIXTURE_DATA(uring) *self, int ms, __u64 *tag)
+{
+	*tag = -1;
+	return wait_cqe(&self->ring, ms, tag);
 }
 
 TEST_F(uring, read_completes_when_an_event_comes)
@@ -196,6 +202,121 @@ TEST_F(uring, poll_completes_when_an_event_comes)
 	EXPECT_EQ(-ETIME, complete(self, QUIET_MS, &tag));
 	ASSERT_EQ(0, event_raise_many(&self->controller, 1));
 	EXPECT_EQ(POLLIN, complete(self, LIMIT_MS, &tag));
+}
+
+/* Where to read is said with the read: the file's own place plays no part. */
+FIXTURE(positional)
+{
+	struct controller controller;
+	struct io_uring ring;
+	int fd;
+};
+
+FIXTURE_VARIANT(positional)
+{
+	unsigned int flags;
+};
+
+FIXTURE_VARIANT_ADD(positional, at_once) { .flags = 0 };
+FIXTURE_VARIANT_ADD(positional, in_a_worker) { .flags = IOSQE_ASYNC };
+
+#define POSITION(number) ((__u64)(number) * sizeof(struct nvme_event))
+
+FIXTURE_SETUP(positional)
+{
+	ASSERT_EQ(0, controller_renew(&self->controller, 0));
+	self->fd = controller_open(&self->controller, O_RDONLY);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, io_uring_queue_init(ENTRIES, &self->ring, 0));
+	ASSERT_EQ(0, event_raise_many(&self->controller, 3));
+	ASSERT_EQ(POSITION(4), lseek(self->fd, 0, SEEK_END));
+}
+
+FIXTURE_TEARDOWN(positional)
+{
+	io_uring_queue_exit(&self->ring);
+	/* Nothing here has moved it. */
+	EXPECT_EQ(POSITION(4), lseek(self->fd, 0, SEEK_CUR));
+	close(self->fd);
+	EXPECT_EQ(0, event_clear(&self->controller));
+}
+
+static void submit_read_at(FIXTURE_DATA(positional) *self,
+			   const FIXTURE_VARIANT(positional) *variant, void *buffer,
+			   unsigned int bytes, __u64 position)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&self->ring);
+
+	io_uring_prep_read(sqe, self->fd, buffer, bytes, position);
+	sqe->flags |= variant->flags;
+	io_uring_submit(&self->ring);
+}
+
+TEST_F(positional, reads_the_records_from_there_on)
+{
+	struct nvme_event events[4];
+	unsigned int first, i;
+
+	for (first = 3; first >= 1; first--) {
+		submit_read_at(self, variant, events, sizeof(events), POSITION(first));
+		ASSERT_EQ((4 - first) * sizeof(*events), wait_cqe(&self->ring, LIMIT_MS, NULL));
+		for (i = first; i <= 3; i++) {
+			EXPECT_EQ(i, events[i - first].dw2);
+			EXPECT_EQ(0, NVME_EVENT_LOST(events[i - first].dw3));
+		}
+	}
+}
+
+TEST_F(positional, waits_for_the_next_record)
+{
+	struct nvme_event event;
+
+	submit_read_at(self, variant, &event, sizeof(event), POSITION(4));
+	/* The file's own place is the same: whoever looks only there sees the same. */
+	EXPECT_EQ(-ETIME, wait_cqe(&self->ring, QUIET_MS, NULL));
+	ASSERT_EQ(0, event_raise_many(&self->controller, 1));
+	ASSERT_EQ(sizeof(event), wait_cqe(&self->ring, LIMIT_MS, NULL));
+	EXPECT_EQ(4, event.dw2);
+}
+
+TEST_F(positional, waits_for_the_next_record_with_the_file_elsewhere)
+{
+	struct nvme_event event;
+
+	ASSERT_EQ(POSITION(1), lseek(self->fd, 0, SEEK_SET));
+	submit_read_at(self, variant, &event, sizeof(event), POSITION(4));
+	EXPECT_EQ(-ETIME, wait_cqe(&self->ring, QUIET_MS, NULL));
+	ASSERT_EQ(0, event_raise_many(&self->controller, 1));
+	ASSERT_EQ(sizeof(event), wait_cqe(&self->ring, LIMIT_MS, NULL));
+	EXPECT_EQ(4, event.dw2);
+	EXPECT_EQ(POSITION(1), lseek(self->fd, 0, SEEK_CUR));
+	ASSERT_EQ(POSITION(4), lseek(self->fd, POSITION(4), SEEK_SET));
+}
+
+TEST_F(positional, bad_positions_and_buffers_are_refused)
+{
+	static const struct {
+		__u64 position;
+		unsigned int bytes;
+		bool bad_address;
+		int error;
+	} bad[] = {
+		{ 8, 64, false, EINVAL },
+		{ POSITION(2) + 1, 64, false, EINVAL },
+		{ POSITION(5), 64, false, EINVAL },
+		{ POSITION(1), 15, false, EINVAL },
+		{ POSITION(1), 64, true, EFAULT },
+	};
+	struct nvme_event events[4];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_LENGTH(bad); i++) {
+		submit_read_at(self, variant, bad[i].bad_address ? bad_address() : events,
+			       bad[i].bytes, bad[i].position);
+		EXPECT_EQ(-bad[i].error, wait_cqe(&self->ring, LIMIT_MS, NULL)) {
+			complain("position %llu, %u bytes", bad[i].position, bad[i].bytes);
+		}
+	}
 }
 
 TEST_HARNESS_MAIN
