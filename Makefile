@@ -69,8 +69,12 @@ soak: modules
 check-host: setup-quiet
 	@scripts/check --host
 
-kselftest: setup-quiet
+kselftest: liar
 	@scripts/in-tree make -C tests/kselftest
+
+# The controller outside of QEMU.
+liar: setup-quiet
+	@scripts/in-root env -C tests/liar CARGO_TARGET_DIR=/src/build/liar cargo build --quiet --locked
 
 copy_to = @mkdir -p $(1) && scripts/in-root rsync -a --delete \
 	$(foreach pattern,$(build_litter),--exclude='$(pattern)') $(2) Kbuild Makefile include rust scripts $(1)/
@@ -83,12 +87,12 @@ clippy: setup-quiet
 # What builds leave in the checkout. The cache is not touched.
 build_litter := *.o *.ko *.mod *.mod.c .*.cmd .*.d *.rmeta modules.order Module.symvers bindings_generated.rs
 clean:
-	@find . \( -path ./.git -o -path ./build -o -path ./tests/host/target \) -prune \
+	@find . \( -path ./.git -o -path ./build -o -path ./tests/host/target -o -path ./tests/liar/target \) -prune \
 		-o -type f \( -false $(foreach pattern,$(build_litter),-o -name '$(pattern)') \) -exec rm -f {} +
 	@[ ! -e tests/kselftest/Makefile ] || $(MAKE) -s -C tests/kselftest clean
 
 distclean: clean
-	@rm -rf build tests/host/target
+	@rm -rf build tests/host/target tests/liar/target
 
 help:
 	@echo 'Build:'
@@ -99,7 +103,7 @@ help:
 	@echo '               REFRESH=1: look for a newer kernel now; NVME_RS_CACHE=<dir>: where'
 	@echo '  debug-kernel add the debug kernel to the cache: 20 to 30 minutes, once; debug-module: nvme_rs.ko for it'
 	@echo '  clean        remove what builds left in the checkout'
-	@echo '  distclean    clean, and the directories build/ and tests/host/target/'
+	@echo '  distclean    clean, and the directories build/ and target/ of tests'
 	@echo 'Try:'
 	@echo '  demo         boot a VM, raise events, print them as they are read'
 	@echo '  shell        a shell in a VM with the module loaded; CONFIG=<hardware>, see scripts/vm --list'
@@ -109,7 +113,8 @@ help:
 	@echo '  soak         both, with full counts; writes the figures to Documentation/testing.rst'
 	@echo '  check-host   formatting, layers, scripts and the host tests; seconds'
 	@echo '  clippy       build the module with every warning an error, in build/clippy/'
-	@echo '  kselftest    build the test programs of tests/kselftest'
+	@echo '  kselftest    build the test programs of tests/kselftest, and liar'
+	@echo '  liar         build the controller which lies, of tests/liar'
 
 .PHONY: modules setup setup-quiet debug-kernel debug-module faulty-module shell demo check check-debug soak check-host \
-	clippy kselftest clean distclean help
+	clippy kselftest liar clean distclean help

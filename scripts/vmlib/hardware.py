@@ -32,6 +32,7 @@ class Hardware:
     append: str = ""
     qemu: tuple[str, ...] = ()
     extra_namespaces: tuple[str, ...] = field(default=())
+    liar: bool = False  # a controller from tests/liar, at 00:10.0: controllers may have no place there
 
 
 TWO_NAMESPACES = ("", "")
@@ -94,6 +95,7 @@ CONFIGS: dict[str, Hardware] = {
         "two controllers of one subsystem, namespaces with and without identifiers",
         (Controller(namespaces=IDENTIFIED), Controller("subsys=subsys0,serial=NVMERS0", ())),
     ),
+    "liar": Hardware("a controller outside of QEMU, tests/liar, which lies when it is told to", (), liar=True),
     "none": Hardware("no controller", ()),
 }
 

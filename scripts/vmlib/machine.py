@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """One run of a VM: QEMU around a stock kernel, with the cache's chroot as its root."""
 
+import json
 import os
 import re
 import shlex
@@ -18,22 +19,26 @@ from pathlib import Path
 
 from . import cache, initramfs
 from .console import splats
-from .hardware import Hardware, devices, DISK_BYTES
+from .hardware import Hardware, devices, DISK_BYTES, FIRST_SLOT
 from .qmp import Qmp, serve_guest
 
 TIMED_OUT = 124
 VM_FAILED = 125
 SPLAT = 126
 POWER_OFF_SECONDS = 30
+LIAR_SECONDS = 5
 # Once in a few hundred boots an emulated machine stops before the kernel's first word. Nothing of ours has run then.
 BOOT_SECONDS = 60
 BOOT_ATTEMPTS = 3
 DEBUG_SLOWER = 5
+# The controller which lies, from `make liar`, and its socket in the work directory.
+LIAR = "build/liar/debug/liar"
+LIAR_SOCKET = "liar.sock"
 # Everything to the console; the tasks which wait for good; what each processor does.
 SYSRQ_KEYS = ("9", "w", "l")
 
 # QEMU runs in the chroot: its libraries are there. The guest's root is the chroot again, bound to /mnt without the
-# mounts inside it. Everything is mounted in a namespace which ends with QEMU.
+# mounts inside it. Everything is mounted in a namespace which ends with QEMU. So do controllers outside of it.
 ENTER = r"""
 root=$1 work=$2 share=$3 src=$4
 shift 4
@@ -42,7 +47,7 @@ for d in proc sys dev; do mount --rbind "/$d" "$root/$d"; done
 mount --bind "$work" "$root/vm"
 mount --bind "$share" "$root/share"
 mount --bind "$src" "$root/src"
-exec chroot "$root" qemu-system-x86_64 "$@"
+exec chroot "$root" "$@"
 """
 
 
@@ -79,6 +84,7 @@ class Machine:
         self.first_word = threading.Event()
         self.last_word = threading.Event()
         self.process: subprocess.Popen[bytes] | None = None
+        self.liar: subprocess.Popen[bytes] | None = None
         self.qmp: Qmp | None = None
 
     def run(self) -> int:
@@ -113,6 +119,7 @@ class Machine:
             self._kill()
             print(f"vm: no sign of life in {self._boot_seconds():.0f} s, booting again", file=sys.stderr)
         timed_out = self._wait()
+        self._end_liar()
         output.join(timeout=10)
         return self._verdict(work, timed_out)
 
@@ -126,15 +133,31 @@ class Machine:
         assert self.process
         self.process.kill()
         self.process.wait()
+        self._end_liar()
+
+    def _end_liar(self) -> None:
+        """It ends with its client; what does not is helped."""
+        if self.liar:
+            try:
+                self.liar.wait(LIAR_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.liar.kill()
+                self.liar.wait()
+            self.liar = None
 
     def _boot(self, work: Path, root: Path, share: Path) -> threading.Thread:
         """Start QEMU; gives the thread which passes on what the command prints."""
         hosts, guests = zip(*(socket.socketpair() for _ in range(4)))
         arguments = self._arguments(work, root, [end.fileno() for end in guests])
+        enter: list[str | Path] = [
+            "setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private",
+            "bash", "-euc", ENTER, "vm", root, work, share, cache.TOP,
+        ]
         log = open(work / "qemu.log", "wb")
+        if self.hardware.liar:
+            self.liar = _start_liar(enter, work)
         self.process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private",
-             "bash", "-euc", ENTER, "vm", root, work, share, cache.TOP, *arguments],
+            [*enter, "qemu-system-x86_64", *arguments],
             stdin=None if self.options.shell else subprocess.DEVNULL,
             stdout=None if self.options.shell else log,
             stderr=log,
@@ -230,14 +253,14 @@ class Machine:
                 image.truncate(DISK_BYTES)
         append = f"console=ttyS0 panic=-1 oops=panic quiet loglevel=5 sysrq_always_enabled mitigations=off {self.hardware.append} {options.append}"
         arguments = [
-            "-M", "q35", "-accel", "tcg" + (",thread=single" if options.icount else ""), "-cpu", "max",
+            "-M", "q35" + self._shared_memory(), "-accel", "tcg" + (",thread=single" if options.icount else ""), "-cpu", "max",
             "-smp", str(1 if options.icount else options.smp), "-m", options.memory,
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-kernel", "/vm/kernel", "-initrd", "/vm/initrd", "-append", append.strip(),
             "-serial", "file:/vm/console",
             "-device", "virtio-rng-pci",
             *_nine_p("root", "/mnt", ",readonly=on"), *_nine_p("share", "/share"), *_nine_p("src", "/src", ",readonly=on"),
-            *_ports(fds, options.shell), *nvme.arguments,
+            *_ports(fds, options.shell), *nvme.arguments, *self._liar_arguments(),
         ]
         for pattern in options.trace:
             arguments += ["-trace", pattern, "-D", "/share/trace.log"]
@@ -246,6 +269,18 @@ class Machine:
         for extra in (*self.hardware.qemu, *options.qemu):
             arguments += shlex.split(extra)
         return arguments
+
+    def _shared_memory(self) -> str:
+        """What is not in QEMU reaches the guest's memory through a file."""
+        return ",memory-backend=ram" if self.hardware.liar else ""
+
+    def _liar_arguments(self) -> list[str]:
+        if not self.hardware.liar:
+            return []
+        socket_path = {"type": "unix", "path": f"/vm/{LIAR_SOCKET}"}
+        device = {"driver": "vfio-user-pci", "id": "liar0", "addr": f"{FIRST_SLOT:x}.0", "socket": socket_path}
+        return ["-object", f"memory-backend-memfd,id=ram,share=on,size={self.options.memory}",
+                "-device", json.dumps(device)]
 
     def _guest_files(self) -> dict[str, str]:
         options = self.options
@@ -261,6 +296,18 @@ class Machine:
                 "NVME_RS_MODULE": options.module or "", "SCALE": os.environ.get("SCALE", ""),
             }.items()),
         }
+
+
+def _start_liar(enter: list[str | Path], work: Path) -> subprocess.Popen[bytes]:
+    """Start the controller which lies; it gets the socket that QEMU will connect to."""
+    if not (cache.TOP / LIAR).exists():
+        sys.exit(f"vm: no {LIAR}; run: make liar")
+    path = work / LIAR_SOCKET
+    path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX) as listener, open(work / "liar.log", "wb") as log:
+        listener.bind(str(path))
+        listener.listen()
+        return subprocess.Popen([*enter, f"/src/{LIAR}"], stdin=listener.fileno(), stdout=log, stderr=log)
 
 
 def _nine_p(tag: str, path: str, more: str = "") -> list[str]:
