@@ -23,6 +23,10 @@ use crate::{
 
 use super::inquiry::Inquiry;
 
+/// Most namespaces that a controller is believed to have: more than any has,
+/// and a list of them takes no large piece of memory.
+const NAMESPACES_MAX: usize = 16 * NAMESPACES_PER_LIST;
+
 /// Who makes nodes for namespaces.
 pub(crate) trait Publisher: Send + Sync {
     /// Makes what there is to see of a namespace, until the return value is
@@ -311,7 +315,7 @@ fn retire(entry: Entry, device: &Device) {
 /// # Errors
 ///
 /// Those of [`Inquiry::ask`], ENOMEM, EIO if the controller's list is not in
-/// ascending order.
+/// ascending order, E2BIG if it does not come to an end.
 fn scan(inquiry: &Inquiry) -> Result<KVec<NamespaceId>> {
     let mut active = KVec::new();
     let mut list = KVec::<u8>::new();
@@ -331,9 +335,11 @@ fn scan(inquiry: &Inquiry) -> Result<KVec<NamespaceId>> {
             active.push(nsid, GFP_KERNEL)?;
             last = nsid;
         }
-        // Each round ends above the one before, so this comes to an end.
         if active.len() - before < NAMESPACES_PER_LIST {
             return Ok(active);
+        }
+        if active.len() >= NAMESPACES_MAX {
+            return Err(E2BIG);
         }
     }
 }
