@@ -8,7 +8,7 @@
 use kernel::{io::poll::read_poll_timeout, prelude::*, time::Delta};
 
 use crate::spec::{
-    command::DmaAddress,
+    command::{DmaAddress, QueueId},
     register::{
         admin_queue_attributes, ready_with_media_timeout_500ms, Capabilities, Configuration,
         ControllerStatus, PAGE_SHIFT,
@@ -31,6 +31,8 @@ pub(crate) enum NotReady {
     Gone,
     /// It has no memory page size of 4 KiB.
     PageSize,
+    /// It has no room for the doorbells of the admin queue.
+    Doorbells,
 }
 
 impl From<NotReady> for Error {
@@ -38,7 +40,7 @@ impl From<NotReady> for Error {
         match reason {
             NotReady::TimedOut => ETIMEDOUT,
             NotReady::Fatal => EIO,
-            NotReady::Gone | NotReady::PageSize => ENODEV,
+            NotReady::Gone | NotReady::PageSize | NotReady::Doorbells => ENODEV,
         }
     }
 }
@@ -66,6 +68,9 @@ pub(crate) fn enable(registers: &Registers, queues: AdminQueueSetup) -> Result<(
     let capabilities = registers.capabilities();
     if capabilities.page_shift_min() > PAGE_SHIFT {
         return Err(NotReady::PageSize);
+    }
+    if !registers.has_doorbells(QueueId::ADMIN) {
+        return Err(NotReady::Doorbells);
     }
     registers.set_admin_queue(admin_queue_attributes(queues.entries), queues.sq, queues.cq);
     let configuration = Configuration::for_capabilities(capabilities);

@@ -15,6 +15,8 @@ use crate::spec::{
     register::{offset, Capabilities, Configuration, ControllerStatus, SUBSYSTEM_RESET},
 };
 
+const DOORBELL_BYTES: usize = 4;
+
 /// BAR 0 of a controller.
 ///
 /// Reading after the device was unbound gives all ones, as reading a device
@@ -89,6 +91,15 @@ impl Registers {
         self.doorbell_stride_bytes.load(Relaxed)
     }
 
+    /// Whether both doorbells of the queue are in the BAR: a stride can leave
+    /// no room for them.
+    pub(crate) fn has_doorbells(&self, queue: QueueId) -> bool {
+        let last = self.doorbell_offset(usize::from(queue.0) * 2 + 1);
+        self.bar
+            .try_access()
+            .is_some_and(|bar| bar.size() >= last + DOORBELL_BYTES)
+    }
+
     /// Announces submissions up to `tail` of a queue.
     pub(crate) fn ring_sq(&self, queue: QueueId, tail: u16) {
         self.ring(usize::from(queue.0) * 2, tail);
@@ -101,11 +112,11 @@ impl Registers {
 
     /// Doorbells come in pairs, in the order of the queues.
     fn ring(&self, doorbell: usize, value: u16) {
-        let stride_bytes = self.doorbell_stride_bytes();
-        self.write32(
-            offset::DOORBELLS + doorbell * stride_bytes,
-            u32::from(value),
-        );
+        self.write32(self.doorbell_offset(doorbell), u32::from(value));
+    }
+
+    fn doorbell_offset(&self, doorbell: usize) -> usize {
+        offset::DOORBELLS + doorbell * self.doorbell_stride_bytes()
     }
 
     fn read32(&self, offset: usize) -> u32 {
