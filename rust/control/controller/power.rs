@@ -49,7 +49,9 @@ impl Controller {
     pub(crate) fn start(&self) {
         let mut power = self.power.lock();
         let started = self.power_on(&mut power);
-        self.conclude(&mut power, started);
+        if self.conclude(&mut power, started) && started.is_err() {
+            self.post(Lifecycle::ResetFailed);
+        }
     }
 
     /// Stops the controller and starts it again, whatever it is doing.
