@@ -60,17 +60,31 @@ impl Task for Resetter {
 /// commands that take too long.
 pub(crate) struct Watchman {
     controller: Arc<Controller>,
+    attendant: Arc<WorkItem<Attendant>>,
     resetter: Arc<WorkItem<Resetter>>,
 }
 
 impl Task for Watchman {
     fn run(&self) -> Next {
+        // What an interrupt got lost of. What is to clear away, is right below.
+        let found = self.controller.admin().process_completions();
+        follow(found, &self.attendant, &self.resetter);
         // Commands first: they may wait for it.
         let overdue = self.controller.look_after_commands();
         if self.controller.look_after() || overdue {
             self.resetter.queue();
         }
         Next::Again(WATCH_INTERVAL)
+    }
+}
+
+/// Sees to the events among what the admin queue had. Any context.
+fn follow(found: Found, attendant: &WorkItem<Attendant>, resetter: &WorkItem<Resetter>) {
+    if found >= Found::Events {
+        attendant.queue();
+    }
+    if found == Found::Fault {
+        resetter.queue();
     }
 }
 
@@ -84,15 +98,12 @@ struct AdminInterrupt {
 
 impl Handler for AdminInterrupt {
     fn handle(&self) -> IrqReturn {
-        match self.admin.process_completions() {
+        let found = self.admin.process_completions();
+        follow(found, &self.attendant, &self.resetter);
+        match found {
             Found::Nothing => return IrqReturn::None,
-            Found::Completions => {}
             Found::ToClear => self.watchman.queue(),
-            Found::Events => self.attendant.queue(),
-            Found::Fault => {
-                self.attendant.queue();
-                self.resetter.queue();
-            }
+            Found::Completions | Found::Events | Found::Fault => {}
         }
         IrqReturn::Handled
     }
@@ -145,6 +156,7 @@ impl Binding {
         )?;
         let watchman = Watchman {
             controller: controller.clone(),
+            attendant: attendant.clone(),
             resetter: resetter.clone(),
         };
         let watchman = Arc::pin_init(
