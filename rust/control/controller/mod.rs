@@ -299,8 +299,9 @@ impl Controller {
             return false;
         }
         if self.state() != State::Live {
-            // Whoever starts the controller waits for it.
+            // Whoever starts the controller waits for it, and gives up now.
             self.admin.close();
+            return false;
         }
         true
     }

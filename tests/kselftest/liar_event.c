@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Events, and log pages, which QEMU's controller does not have. */
+#include "kselftest_harness.h"
+
+#include <linux/nvme_event.h>
+
+#include "lib/event.h"
+#include "lib/liar.h"
+#include "lib/util.h"
+
+#define EVENT_ACTIVATION	0x00030102
+#define EVENT_TELEMETRY		0x00080202
+#define PAGE_TELEMETRY		0x08
+
+FIXTURE(event)
+{
+	struct liar liar;
+	int fd;
+};
+
+FIXTURE_SETUP(event)
+{
+	ASSERT_EQ(0, liar_begin(&self->liar));
+	ASSERT_EQ(0, liar_bind(&self->liar));
+	self->fd = self->liar.node;
+}
+
+FIXTURE_TEARDOWN(event)
+{
+	EXPECT_EQ(0, liar_end(&self->liar));
+}
+
+static void expect_event(struct __test_metadata *_metadata, int fd, __u32 dw0)
+{
+	struct nvme_event event;
+
+	ASSERT_EQ(0, event_read(fd, &event));
+	EXPECT_EQ(dw0, event.dw0);
+}
+
+static unsigned long long value(const struct liar *liar, const char *name)
+{
+	unsigned long long number = -1;
+
+	controller_value(&liar->controller, name, &number);
+	return number;
+}
+
+static unsigned int log_pages_read(const struct liar *liar)
+{
+	return liar_answer(liar, QUESTION_ADMIN_COMMANDS + ADMIN_GET_LOG_PAGE);
+}
+
+/*
+ * While firmware is activated the controller processes nothing. The driver
+ * waits, then reads the log page of the event.
+ */
+TEST_F(event, firmware_activation_is_waited_for)
+{
+	struct liar *liar = &self->liar;
+	long long start_ms = now_ms();
+	unsigned int before = log_pages_read(liar);
+
+	ASSERT_EQ(0, lie(liar, LIE_ACTIVATES, 1500));
+	expect_event(_metadata, self->fd, EVENT_ACTIVATION);
+	EXPECT_TRUE(liar_is(liar, "live"));
+	EXPECT_GT(1500, now_ms() - start_ms);
+	/* Whoever sends a command now has to wait as well. */
+	EXPECT_EQ(0, liar_serves(liar));
+	EXPECT_LE(1500, now_ms() - start_ms);
+	EXPECT_TRUE(wait_until(controller_captured(&liar->controller) == 1));
+	EXPECT_LT(before, log_pages_read(liar));
+	EXPECT_FALSE(liar_stream_has(liar, NVME_EVENT_RESET_STARTED));
+	EXPECT_FALSE(liar_stream_has(liar, NVME_EVENT_COMMAND_TIMED_OUT));
+	EXPECT_EQ(0, liar_informs(liar));
+
+	/* The class is armed again. */
+	ASSERT_EQ(0, lie(liar, LIE_ACTIVATES, 1));
+	expect_event(_metadata, self->fd, EVENT_TEMPERATURE);
+	expect_event(_metadata, self->fd, EVENT_ACTIVATION);
+}
+
+/* It names two seconds, MTFA, and takes longer. */
+TEST_F(event, firmware_activation_that_does_not_end_is_reset)
+{
+	struct liar *liar = &self->liar;
+	long long start_ms = now_ms();
+
+	ASSERT_EQ(0, lie(liar, LIE_ACTIVATES, 0));
+	expect_event(_metadata, self->fd, EVENT_ACTIVATION);
+	expect_event(_metadata, self->fd, NVME_EVENT_RESET_STARTED << 8);
+	EXPECT_LE(1900, now_ms() - start_ms);
+	expect_event(_metadata, self->fd, NVME_EVENT_RESET_SUCCEEDED << 8);
+	EXPECT_TRUE(log_has(&liar->log, "firmware activation did not end"));
+	EXPECT_EQ(0, liar_serves(liar));
+	EXPECT_EQ(0, liar_informs(liar));
+}
+
+TEST_F(event, more_completions_than_requests)
+{
+	struct liar *liar = &self->liar;
+	struct nvme_event event;
+	unsigned int i;
+
+	for (i = 1; i <= 3; i++) {
+		ASSERT_EQ(0, lie(liar, LIE_EVENT_AGAIN, 5));
+		ASSERT_EQ(0, liar_report(liar, EVENT_TEMPERATURE));
+		ASSERT_EQ(0, event_read(self->fd, &event));
+		EXPECT_EQ(EVENT_TEMPERATURE, event.dw0);
+		EXPECT_EQ(i, event.dw2);
+		EXPECT_TRUE(wait_until(controller_captured(&liar->controller) == i));
+		EXPECT_EQ(5 * i, value(liar, "unknown_completions"));
+		EXPECT_EQ(4, value(liar, "aers_outstanding"));
+	}
+	EXPECT_EQ(4, liar_answer(liar, QUESTION_EVENT_REQUESTS));
+	EXPECT_TRUE(event_quiet(self->fd));
+	EXPECT_TRUE(log_has(&liar->log, "that is not outstanding"));
+	EXPECT_EQ(0, liar_serves(liar));
+}
+
+/* A record of whatever it is. */
+FIXTURE(kind)
+{
+	struct liar liar;
+};
+
+FIXTURE_VARIANT(kind)
+{
+	__u32 dw0;
+	bool page_fails;
+};
+
+FIXTURE_VARIANT_ADD(kind, of_a_reserved_type) { 0x00000005, false };
+FIXTURE_VARIANT_ADD(kind, of_an_immediate_type) { 0x00000003, false };
+FIXTURE_VARIANT_ADD(kind, of_a_one_shot_type) { 0x00000004, false };
+FIXTURE_VARIANT_ADD(kind, with_reserved_information) { 0x0000ff00, false };
+FIXTURE_VARIANT_ADD(kind, with_reserved_bits) { 0xff0000f8, false };
+FIXTURE_VARIANT_ADD(kind, with_a_page_nobody_has) { 0x00ee0102, true };
+FIXTURE_VARIANT_ADD(kind, of_ones) { 0xffffffff, true };
+FIXTURE_VARIANT_ADD(kind, of_zeros) { 0x00000000, false };
+
+FIXTURE_SETUP(kind)
+{
+	ASSERT_EQ(0, liar_begin(&self->liar));
+	ASSERT_EQ(0, liar_bind(&self->liar));
+}
+
+FIXTURE_TEARDOWN(kind)
+{
+	EXPECT_EQ(0, liar_end(&self->liar));
+}
+
+TEST_F(kind, is_a_record)
+{
+	struct liar *liar = &self->liar;
+	struct nvme_event event;
+
+	ASSERT_EQ(0, liar_report(liar, variant->dw0));
+	ASSERT_EQ(0, event_read(liar->node, &event));
+	EXPECT_EQ(variant->dw0, event.dw0);
+	EXPECT_EQ(NVME_EVENT_SOURCE_CONTROLLER, NVME_EVENT_SOURCE(event.dw3));
+	if (variant->page_fails)
+		EXPECT_TRUE(wait_until(value(liar, "captures_failed") == 1));
+	EXPECT_EQ(0, liar_informs(liar));
+	EXPECT_EQ(variant->page_fails, log_has(&liar->log, "could not be read"));
+	EXPECT_TRUE(wait_until(value(liar, "aers_outstanding") == 4));
+	EXPECT_TRUE(liar_is(liar, "live"));
+}
+
+static int read_log_page(int fd, unsigned char page)
+{
+	unsigned char *data = pages_new(4096, 0);
+	struct nvme_passthru_cmd64 command = {
+		.opcode = ADMIN_GET_LOG_PAGE, .nsid = 0xffffffff, DATA(data, 512),
+		.cdw10 = (512 / 4 - 1) << 16 | page,
+	};
+	int result = passthru(fd, NVME_IOCTL_ADMIN64_CMD, &command);
+
+	pages_free(data, 4096);
+	return result;
+}
+
+TEST_F(event, telemetry_is_kept_whole)
+{
+	struct liar *liar = &self->liar;
+
+	ASSERT_EQ(0, liar_report(liar, EVENT_TELEMETRY));
+	expect_event(_metadata, self->fd, EVENT_TELEMETRY);
+	EXPECT_TRUE(wait_until(controller_captured(&liar->controller) == 1));
+	EXPECT_EQ(5 * 512, value(liar, "snapshot_bytes"));
+	/* And released. */
+	ASSERT_EQ(0, liar_report(liar, EVENT_TELEMETRY));
+	expect_event(_metadata, self->fd, EVENT_TELEMETRY);
+}
+
+/* 32 MiB, it says: more than event_snapshot_bytes. It stays latched until a client has read it. */
+TEST_F(event, telemetry_of_absurd_length_stays_latched)
+{
+	struct liar *liar = &self->liar;
+	unsigned int before = log_pages_read(liar);
+
+	ASSERT_EQ(0, lie(liar, LIE_TELEMETRY_BLOCKS, 0xffff));
+	ASSERT_EQ(0, liar_report(liar, EVENT_TELEMETRY));
+	expect_event(_metadata, self->fd, EVENT_TELEMETRY);
+	EXPECT_TRUE(wait_until(controller_captured(&liar->controller) == 1));
+	EXPECT_EQ(512, value(liar, "snapshot_bytes"));
+	EXPECT_EQ(before + 1, log_pages_read(liar));
+	EXPECT_TRUE(log_has(&liar->log, "left latched"));
+
+	ASSERT_EQ(0, liar_report(liar, EVENT_TELEMETRY));
+	EXPECT_TRUE(event_quiet(self->fd));
+	EXPECT_EQ(0, read_log_page(self->fd, PAGE_TELEMETRY));
+	expect_event(_metadata, self->fd, EVENT_TELEMETRY);
+}
+
+TEST_F(event, a_log_page_that_fails_is_counted)
+{
+	struct liar *liar = &self->liar;
+
+	ASSERT_EQ(0, lie(liar, LIE_LOG_FAILS, 2));
+	ASSERT_EQ(0, liar_report(liar, EVENT_TEMPERATURE));
+	expect_event(_metadata, self->fd, EVENT_TEMPERATURE);
+	EXPECT_TRUE(wait_until(value(liar, "captures_failed") == 1));
+	EXPECT_TRUE(log_has(&liar->log, "log page 0x02 could not be read"));
+	EXPECT_EQ(0, liar_serves(liar));
+}
+
+/* Requests that fail as soon as they are sent again. */
+TEST_F(event, requests_that_fail_are_given_up)
+{
+	struct liar *liar = &self->liar;
+	unsigned int before = liar_answer(liar, QUESTION_ADMIN_COMMANDS + ADMIN_EVENT_REQUEST);
+	unsigned int i;
+
+	ASSERT_EQ(0, lie(liar, LIE_EVENT_STATUS, 6));
+	for (i = 0; i < 4; i++) {
+		/* Of no page, so that the next is not masked. */
+		ASSERT_EQ(0, liar_report(liar, 0x00000101));
+		expect_event(_metadata, self->fd, 0x00000101);
+	}
+	EXPECT_TRUE(wait_until(liar_stream_has(liar, NVME_EVENT_AER_STOPPED)));
+	/* An event shows that requests are taken, so that the next one is tried anew. */
+	EXPECT_GE(before + 4 * (1 + 3),
+		  liar_answer(liar, QUESTION_ADMIN_COMMANDS + ADMIN_EVENT_REQUEST));
+	EXPECT_EQ(0, value(liar, "aers_outstanding"));
+	EXPECT_EQ(0, liar_serves(liar));
+
+	ASSERT_EQ(0, truth(liar));
+	EXPECT_EQ(0, liar_reset(liar));
+	EXPECT_TRUE(liar_stream_has(liar, NVME_EVENT_AER_RESUMED));
+	EXPECT_EQ(4, value(liar, "aers_outstanding"));
+	EXPECT_EQ(0, liar_informs(liar));
+}
+
+/* A persistent internal error needs a reset. */
+TEST_F(event, internal_error_is_reset)
+{
+	ASSERT_EQ(0, liar_report(&self->liar, 0x00010300));
+	expect_event(_metadata, self->fd, 0x00010300);
+	expect_event(_metadata, self->fd, NVME_EVENT_RESET_STARTED << 8);
+	expect_event(_metadata, self->fd, NVME_EVENT_RESET_SUCCEEDED << 8);
+	EXPECT_EQ(0, liar_serves(&self->liar));
+}
+
+TEST_HARNESS_MAIN
