@@ -61,7 +61,7 @@ pub(crate) struct Counts {
     io: BTreeMap<u8, u32>,
     pub(crate) resets: u32,
     /// Doorbells rung of queues that are not there, or with values that cannot
-    /// be.
+    /// be, while the controller works.
     pub(crate) misuses: u32,
 }
 
@@ -84,9 +84,12 @@ impl Controller {
         }
     }
 
-    /// Forgets all lies and counts, and makes up for nothing.
+    /// Forgets all lies and counts. A lie about the status is taken back.
     pub fn tell_the_truth(&mut self) {
         self.lies.end();
+        if !self.is_enabled() {
+            self.disable();
+        }
         self.idle_interrupts = 0;
         self.memory.faults = 0;
         self.counts = Counts::default();
@@ -104,10 +107,11 @@ impl Controller {
             0x200..=0x2ff => count(&self.counts.io),
             1 => self.requests.len() as u32,
             2 => self.sqs.keys().filter(|id| **id != 0).count() as u32,
-            3 => self.counts.misuses + self.memory.faults,
+            3 => self.counts.misuses,
             4 => self.hanging.len() as u32,
             5 => self.counts.resets,
             6 => self.idle_interrupts,
+            7 => self.memory.faults,
             _ => u32::MAX,
         }
     }

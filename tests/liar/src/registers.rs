@@ -32,6 +32,8 @@ pub(crate) struct Registers {
     aqa: u32,
     asq: u64,
     acq: u64,
+    /// Bytes from one doorbell to the next, since the controller was enabled.
+    stride: u64,
 }
 
 impl Controller {
@@ -152,12 +154,13 @@ impl Controller {
             entries(self.registers.aqa >> 16),
             Some(0),
         );
+        self.registers.stride = 4 << (self.capabilities() >> 32 & 0xf);
         self.sqs.insert(0, sq);
         self.cqs.insert(0, cq);
         self.registers.csts |= CSTS_READY;
     }
 
-    fn disable(&mut self) {
+    pub(crate) fn disable(&mut self) {
         self.forget_commands();
         self.registers.csts &= if self.lies.has(Lie::NeverStops) {
             CSTS_READY
@@ -166,32 +169,36 @@ impl Controller {
         };
     }
 
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.registers.cc & CC_ENABLE != 0
+    }
+
     pub(crate) fn works(&self) -> bool {
         let stopped = CSTS_FATAL | CSTS_PAUSED | CSTS_SHUT_DOWN;
         self.registers.csts & CSTS_READY != 0 && self.registers.csts & stopped == 0
     }
 
     fn ring(&mut self, offset: u64, value: u32) {
-        let stride = 4 << self.lies.get(Lie::DoorbellStride).unwrap_or(0);
+        let stride = self.registers.stride.max(4);
         let (doorbell, rest) = ((offset / stride) as u16, offset % stride);
         let id = doorbell / 2;
-        // After a fatal error nobody knows what is still there.
-        let known = self.registers.csts & CSTS_FATAL != 0
-            || match doorbell % 2 {
-                _ if rest != 0 => false,
-                0 => match self.sqs.get_mut(&id) {
-                    Some(sq) if value < sq.entries => {
-                        sq.tail = value;
-                        true
-                    }
-                    _ => false,
-                },
-                _ => match self.cqs.get_mut(&id) {
-                    Some(cq) => cq.release(value, &mut self.memory),
-                    None => false,
-                },
-            };
-        if !known {
+        let known = match doorbell % 2 {
+            _ if rest != 0 => false,
+            0 => match self.sqs.get_mut(&id) {
+                Some(sq) if value < sq.entries => {
+                    sq.tail = value;
+                    true
+                }
+                _ => false,
+            },
+            _ => match self.cqs.get_mut(&id) {
+                Some(cq) => cq.release(value, &mut self.memory),
+                None => false,
+            },
+        };
+        // A driver may still be about to ring when it stops the controller.
+        let listens = CSTS_READY | CSTS_FATAL | CSTS_SHUT_DOWN;
+        if !known && self.registers.csts & listens == CSTS_READY {
             self.counts.misuses += 1;
         }
         if doorbell % 2 == 0 {
