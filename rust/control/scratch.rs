@@ -3,6 +3,8 @@
 //! What says where the data of a command is: its DMA mapping and, if it takes
 //! one, a list.
 
+use zerocopy::{little_endian::U64, IntoBytes};
+
 use kernel::prelude::*;
 
 use crate::{
@@ -120,12 +122,12 @@ impl ListMemory for List {
         self.0.get(page).map(Buffer::address)
     }
 
-    fn write(&mut self, page: usize, index: usize, entry: u64) {
+    fn write(&mut self, page: usize, index: usize, entries: &[U64]) {
         const _: () = assert!(ENTRIES_PER_LIST_PAGE * 8 == PAGE_BUFFER_BYTES);
 
         if let Some(page) = self.0.get(page) {
             // There is room for every entry of a page.
-            let _ = page.copy_from(index * 8, &entry.to_le_bytes());
+            let _ = page.copy_from(index * size_of::<U64>(), entries.as_bytes());
         }
     }
 }

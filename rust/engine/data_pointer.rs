@@ -31,27 +31,22 @@ impl Plan {
         segments: impl IntoIterator<Item = Segment> + Clone,
         sgl: SglSupport,
     ) -> Result<Self, Unfit> {
-        let by_prp = prp::count_pages(segments.clone());
-        match by_prp {
-            Ok(pages) if prp::list_pages(pages) == 0 || sgl == SglSupport::None => {
+        let unfit = match prp::count_pages(segments.clone()) {
+            // A longer list than one of PRP entries, unless it is none.
+            Ok(pages) if prp::list_pages(pages) == 0 || !is_one_block(segments.clone(), sgl) => {
                 return Ok(Self::Prp { pages })
             }
-            Err(unfit) if sgl == SglSupport::None => return Err(unfit),
-            Ok(_) | Err(_) => {}
-        }
+            Ok(_) => return Ok(Self::Sgl { segments: 1 }),
+            Err(unfit) => unfit,
+        };
         let mut count = 0;
-        let mut takes_all = true;
         for segment in segments {
             count += 1;
-            takes_all &= count <= sgl::SEGMENTS_MAX && sgl.takes(segment);
+            if count > sgl::SEGMENTS_MAX || !sgl.takes(segment) {
+                return Err(unfit);
+            }
         }
-        match by_prp {
-            _ if takes_all && count == 1 => Ok(Self::Sgl { segments: count }),
-            // The list is half as long.
-            Ok(pages) => Ok(Self::Prp { pages }),
-            Err(_) if takes_all => Ok(Self::Sgl { segments: count }),
-            Err(unfit) => Err(unfit),
-        }
+        Ok(Self::Sgl { segments: count })
     }
 
     /// How many pages of a list it takes.
@@ -70,14 +65,20 @@ impl Plan {
     /// bytes.
     pub(crate) fn describe(
         self,
-        segments: impl IntoIterator<Item = Segment> + Clone,
+        segments: impl IntoIterator<Item = Segment>,
         list: &mut impl ListMemory,
     ) -> Result<DataPointer, Unfit> {
         match self {
-            Self::Prp { .. } => prp::describe(segments, list),
+            Self::Prp { pages } => prp::describe(segments, pages, list),
             Self::Sgl { segments: count } => sgl::describe(segments, count, list),
         }
     }
+}
+
+/// Whether an SGL needs no list for the segments.
+fn is_one_block(segments: impl IntoIterator<Item = Segment>, sgl: SglSupport) -> bool {
+    let mut segments = segments.into_iter();
+    segments.next().is_some_and(|segment| sgl.takes(segment)) && segments.next().is_none()
 }
 
 /// Describes memory in the command itself; `None` if that takes a list, or

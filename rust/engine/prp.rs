@@ -7,6 +7,8 @@
 //! of more, all but the first are in a list, whose pages are chained by their
 //! last entries.
 
+use zerocopy::little_endian::U64;
+
 use crate::spec::{
     command::{DmaAddress, SubmissionEntry},
     register::PAGE_SHIFT,
@@ -76,9 +78,9 @@ pub(crate) trait ListMemory {
     /// Where the controller finds page `page` of the list, if there is one.
     fn address(&self, page: usize) -> Option<DmaAddress>;
 
-    /// Writes entry `index`, which is less than [`ENTRIES_PER_LIST_PAGE`], of
-    /// a page that has an address.
-    fn write(&mut self, page: usize, index: usize, entry: u64);
+    /// Writes entries from `index` on, up to [`ENTRIES_PER_LIST_PAGE`], of a
+    /// page that has an address.
+    fn write(&mut self, page: usize, index: usize, entries: &[U64]);
 }
 
 /// How many memory pages the segments are in.
@@ -116,36 +118,114 @@ pub(crate) const fn list_pages(pages: usize) -> usize {
     }
 }
 
-/// Describes the segments, of which there is at least one.
+/// Describes the segments, of which there is at least one, and which
+/// [`count_pages`] found to be in `pages`.
 ///
 /// # Errors
 ///
-/// As [`count_pages`]; [`Unfit::TooLong`] if `list` has too few pages.
+/// [`Unfit::TooLong`] if `list` has too few pages.
 pub(crate) fn describe(
-    segments: impl IntoIterator<Item = Segment> + Clone,
+    segments: impl IntoIterator<Item = Segment>,
+    pages: usize,
     list: &mut impl ListMemory,
 ) -> Result<DataPointer, Unfit> {
-    let pages = count_pages(segments.clone())?;
-    let mut entries = segments.into_iter().flat_map(pages_of);
+    let mut entries = Entries {
+        segments: segments.into_iter(),
+        next: 0,
+        end: 0,
+    };
     let prp1 = entries.next().unwrap_or(0);
     if pages <= 2 {
         let prp2 = entries.next().unwrap_or(0);
         return Ok(DataPointer::prp(prp1, prp2));
     }
-    let mut left = pages.wrapping_sub(1);
-    let (mut page, mut index) = (0, 0);
-    let prp2 = list.address(page).ok_or(Unfit::TooLong)?.0;
+    let prp2 = list.address(0).ok_or(Unfit::TooLong)?.0;
+    let mut writer = Writer {
+        list,
+        page: 0,
+        index: 0,
+        left: pages.saturating_sub(1),
+        batch: [U64::ZERO; BATCH],
+        count: 0,
+    };
     for entry in entries {
-        if index == ENTRIES_PER_LIST_PAGE - 1 && left > 1 {
-            let next = list.address(page + 1).ok_or(Unfit::TooLong)?;
-            list.write(page, index, next.0);
-            (page, index) = (page + 1, 0);
-        }
-        list.write(page, index, entry);
-        index += 1;
-        left = left.wrapping_sub(1);
+        writer.push(entry)?;
     }
+    writer.flush();
     Ok(DataPointer::prp(prp1, prp2))
+}
+
+/// The start of each segment, and of every page after that one's.
+struct Entries<I: Iterator<Item = Segment>> {
+    segments: I,
+    next: u64,
+    /// Of the segment.
+    end: u64,
+}
+
+impl<I: Iterator<Item = Segment>> Iterator for Entries<I> {
+    type Item = u64;
+
+    #[inline]
+    fn next(&mut self) -> Option<u64> {
+        if self.next >= self.end {
+            let segment = self.segments.next()?;
+            self.next = segment.address.0;
+            self.end = self.next.saturating_add(segment.length_bytes);
+        }
+        let entry = self.next;
+        self.next = (entry | (PAGE_BYTES - 1)).saturating_add(1);
+        Some(entry)
+    }
+}
+
+/// How many entries are written to a list at a time.
+const BATCH: usize = 16;
+
+/// Writes a list.
+struct Writer<'a, L: ListMemory> {
+    list: &'a mut L,
+    /// Where the batch is written.
+    page: usize,
+    index: usize,
+    /// How many entries are still to come, those of the batch included.
+    left: usize,
+    batch: [U64; BATCH],
+    count: usize,
+}
+
+impl<L: ListMemory> Writer<'_, L> {
+    #[inline]
+    fn push(&mut self, entry: u64) -> Result<(), Unfit> {
+        if self.index + self.count == ENTRIES_PER_LIST_PAGE - 1 && self.left > 1 {
+            let page = self.page.wrapping_add(1);
+            let next = self.list.address(page).ok_or(Unfit::TooLong)?;
+            self.put(next.0);
+            self.flush();
+            (self.page, self.index) = (page, 0);
+        }
+        self.put(entry);
+        self.left = self.left.saturating_sub(1);
+        Ok(())
+    }
+
+    #[inline]
+    fn put(&mut self, entry: u64) {
+        if self.count == BATCH {
+            self.flush();
+        }
+        if let Some(place) = self.batch.get_mut(self.count) {
+            place.set(entry);
+            self.count = self.count.wrapping_add(1);
+        }
+    }
+
+    fn flush(&mut self) {
+        let batch = self.batch.get(..self.count).unwrap_or(&[]);
+        self.list.write(self.page, self.index, batch);
+        self.index = self.index.saturating_add(self.count);
+        self.count = 0;
+    }
 }
 
 /// Describes what the two entries of a command can: as [`describe`], without a
@@ -172,15 +252,4 @@ pub(crate) fn in_command(segments: &[Segment]) -> Option<DataPointer> {
         _ => return None,
     };
     (first % 4 == 0).then(|| DataPointer::prp(first, second))
-}
-
-/// The start of the segment, and of every page after that one's.
-fn pages_of(segment: Segment) -> impl Iterator<Item = u64> {
-    let start = segment.address.0;
-    let first_page = start - start % PAGE_BYTES;
-    let end = start.saturating_add(segment.length_bytes);
-    let rest = (1_u64..)
-        .map(move |page| first_page.saturating_add(page.saturating_mul(PAGE_BYTES)))
-        .take_while(move |&address| address < end);
-    core::iter::once(start).chain(rest)
 }

@@ -8,6 +8,8 @@
 //! to which the command points. Longer lists are not made: what is in that many
 //! pieces is copied as fast, and controllers differ in what they make of them.
 
+use zerocopy::little_endian::U64;
+
 use super::prp::{DataPointer, ListMemory, PointerKind, Segment, Unfit, PAGE_BYTES};
 
 /// Size of a descriptor.
@@ -114,6 +116,5 @@ fn by([first, second]: [u64; 2]) -> DataPointer {
 }
 
 fn write(list: &mut impl ListMemory, index: usize, [low, high]: [u64; 2]) {
-    list.write(0, index * 2, low);
-    list.write(0, index * 2 + 1, high);
+    list.write(0, index * 2, &[U64::new(low), U64::new(high)]);
 }

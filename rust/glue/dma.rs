@@ -70,6 +70,13 @@ impl DmaDevice {
         self.segment_limit_bytes
     }
 
+    /// Whether unmapping does anything. Once it does, it always will: what was
+    /// mapped while it did not need not be unmapped, but may be.
+    pub(super) fn needs_unmap(&self) -> bool {
+        // SAFETY: The device is bound to us.
+        unsafe { bindings::dma_need_unmap(self.as_raw()) }
+    }
+
     /// The device, which is bound as long as we are not told otherwise.
     fn bound(&self) -> &Device<Bound> {
         // SAFETY: By the requirement of the type, the device is still bound.

@@ -2,7 +2,7 @@
 
 //! Memory that a device can access for as long as it is mapped.
 
-use kernel::{error::to_result, page::PAGE_SIZE, prelude::*};
+use kernel::{page::PAGE_SIZE, prelude::*};
 
 use crate::{engine::prp::Segment, spec::command::DmaAddress};
 
@@ -46,13 +46,18 @@ trait Notes {
 }
 
 impl Notes for KVVec<Segment> {
+    #[inline]
     fn prepare(&mut self) -> Result {
+        if self.len() < self.capacity() {
+            return Ok(());
+        }
         Ok(self.reserve(1, GFP_KERNEL)?)
     }
 
+    #[inline]
     fn note(&mut self, segment: Segment) {
-        // There is room, so nothing is allocated, and nothing fails.
-        let _ = self.push(segment, GFP_KERNEL);
+        // There is room, by `prepare`.
+        let _ = self.push_within_capacity(segment);
     }
 
     fn noted(&self) -> &[Segment] {
@@ -313,6 +318,7 @@ unsafe fn map_runs(
 /// # Safety
 ///
 /// As for [`map_runs`].
+#[inline]
 unsafe fn map_run(
     device: &DmaDevice,
     mut begin: bindings::phys_addr_t,
@@ -321,18 +327,19 @@ unsafe fn map_run(
     notes: &mut impl Notes,
 ) -> Result {
     while left > 0 {
-        // The limit is whole pages; a part ends where a page does.
+        // The limit is whole pages, at least one; a part ends where a page does.
         let offset = (begin % PAGE_SIZE as u64) as usize;
-        let length_bytes = left.min(device.segment_limit_bytes().saturating_sub(offset).max(1));
+        let length_bytes = left.min(device.segment_limit_bytes().wrapping_sub(offset));
         notes.prepare()?;
+        let raw = device.as_raw();
         // SAFETY: The device is bound to us. The memory is ordinary memory that
         // stays where it is, and contiguous.
-        let address = unsafe {
-            let raw = device.as_raw();
-            let address = bindings::dma_map_phys(raw, begin, length_bytes, direction.as_raw(), 0);
-            to_result(bindings::nvme_rs_dma_mapping_error(raw, address))?;
-            address
-        };
+        let address =
+            unsafe { bindings::dma_map_phys(raw, begin, length_bytes, direction.as_raw(), 0) };
+        // SAFETY: The address is what mapping gave, just now.
+        if unsafe { bindings::nvme_rs_dma_mapping_error(raw, address) } != 0 {
+            return Err(ENOMEM);
+        }
         notes.note(Segment {
             address: DmaAddress(address),
             length_bytes: length_bytes as u64,
@@ -344,17 +351,19 @@ unsafe fn map_run(
 }
 
 fn unmap(device: &DmaDevice, direction: Direction, notes: &mut impl Notes) {
-    for segment in notes.noted() {
-        // SAFETY: What is noted was mapped like this, for this device.
-        unsafe {
-            bindings::dma_unmap_phys(
-                device.as_raw(),
-                segment.address.0,
-                segment.length_bytes as usize,
-                direction.as_raw(),
-                0,
-            )
-        };
+    if !notes.noted().is_empty() && device.needs_unmap() {
+        for segment in notes.noted() {
+            // SAFETY: What is noted was mapped like this, for this device.
+            unsafe {
+                bindings::dma_unmap_phys(
+                    device.as_raw(),
+                    segment.address.0,
+                    segment.length_bytes as usize,
+                    direction.as_raw(),
+                    0,
+                )
+            };
+        }
     }
     notes.forget();
 }

@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 use zerocopy::FromZeros;
 
+use zerocopy::little_endian::U64;
+
 use crate::{
     engine::{
         data_pointer::{in_command, Plan},
@@ -39,10 +41,13 @@ impl ListMemory for Pages {
         (page < self.count).then(|| DmaAddress(LIST + page as u64 * PAGE_BYTES))
     }
 
-    fn write(&mut self, page: usize, index: usize, entry: u64) {
-        assert!(index < PAGE_BYTES as usize / 8);
-        let address = self.address(page).expect("a page of the list").0 + index as u64 * 8;
-        assert_eq!(self.words.insert(address, entry), None, "written once");
+    fn write(&mut self, page: usize, index: usize, entries: &[U64]) {
+        assert!(index + entries.len() <= PAGE_BYTES as usize / 8);
+        let page = self.address(page).expect("a page of the list").0;
+        for (address, entry) in (page + index as u64 * 8..).step_by(8).zip(entries) {
+            let before = self.words.insert(address, entry.get());
+            assert_eq!(before, None, "written once");
+        }
     }
 }
 

@@ -6,6 +6,8 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 
+use zerocopy::little_endian::U64;
+
 use crate::{
     engine::prp::{
         count_pages, describe, list_pages, DataPointer, ListMemory, Segment, Unfit,
@@ -36,10 +38,13 @@ impl ListMemory for Pages {
         (page < self.count).then(|| DmaAddress(LIST - page as u64 * 3 * PAGE_BYTES))
     }
 
-    fn write(&mut self, page: usize, index: usize, entry: u64) {
-        assert!(index < ENTRIES_PER_LIST_PAGE);
-        let address = self.address(page).expect("a page of the list").0 + index as u64 * 8;
-        assert_eq!(self.entries.insert(address, entry), None, "written once");
+    fn write(&mut self, page: usize, index: usize, entries: &[U64]) {
+        assert!(index + entries.len() <= ENTRIES_PER_LIST_PAGE);
+        let page = self.address(page).expect("a page of the list").0;
+        for (address, entry) in (page + index as u64 * 8..).step_by(8).zip(entries) {
+            let before = self.entries.insert(address, entry.get());
+            assert_eq!(before, None, "written once");
+        }
     }
 }
 
@@ -99,7 +104,7 @@ fn check(segments: &[Segment]) {
     let length = segments.iter().map(|segment| segment.length_bytes).sum();
     let pages = count_pages(segments.iter().copied()).unwrap();
     let mut list = Pages::new(list_pages(pages));
-    let pointer = describe(segments.iter().copied(), &mut list).unwrap();
+    let pointer = describe(segments.iter().copied(), pages, &mut list).unwrap();
     let wanted = bytes(
         segments
             .iter()
@@ -110,7 +115,7 @@ fn check(segments: &[Segment]) {
     if list.count > 0 {
         let mut shorter = Pages::new(list.count - 1);
         assert_eq!(
-            describe(segments.iter().copied(), &mut shorter),
+            describe(segments.iter().copied(), pages, &mut shorter),
             Err(Unfit::TooLong)
         );
     }
