@@ -13,7 +13,7 @@ use kernel::{
 
 use crate::glue::{
     cpu::possible_cpus,
-    interrupt::{Handler, Interrupt, Vectors},
+    interrupt::{Handler, Interrupt, Preference, Vectors},
     pci::Enabled,
     work::{Next, Queue, Task, WorkItem},
 };
@@ -170,7 +170,7 @@ impl Binding {
             watchman: watchman.clone(),
         };
         let handler = Arc::new(handler, GFP_KERNEL)?;
-        let interrupt = Interrupt::request(&vectors, 0, c"nvme_rs", handler)?;
+        let interrupt = Interrupt::request(&vectors, 0, c"nvme_rs", Preference::Any, handler)?;
         let mut io_interrupts = KVec::new();
         for queue in controller.io_queues().iter() {
             let handler = IoInterrupt {
@@ -178,8 +178,9 @@ impl Binding {
                 watchman: watchman.clone(),
             };
             let handler = Arc::new(handler, GFP_KERNEL)?;
-            let interrupt =
-                Interrupt::request(&vectors, queue.vector().into(), c"nvme_rs", handler)?;
+            let vector = queue.vector().into();
+            let preference = queue.preference();
+            let interrupt = Interrupt::request(&vectors, vector, c"nvme_rs", preference, handler)?;
             io_interrupts.push(interrupt, GFP_KERNEL)?;
         }
         Ok(try_pin_init!(Self {

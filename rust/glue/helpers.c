@@ -57,6 +57,17 @@ int nvme_rs_dev_to_node(struct device *dev)
 	return dev_to_node(dev);
 }
 
+/* A processor that is not there only means that the hint is not followed. */
+void nvme_rs_irq_prefer(unsigned int irq, unsigned int cpu)
+{
+	irq_set_affinity_and_hint(irq, cpumask_of(cpu));
+}
+
+void nvme_rs_irq_prefer_none(unsigned int irq)
+{
+	irq_update_affinity_hint(irq, NULL);
+}
+
 void nvme_rs_sysfs_attr_init(struct attribute *attr)
 {
 	sysfs_attr_init(attr);

@@ -11,6 +11,7 @@
 #include <linux/device.h>
 #include <linux/dma-mapping.h>
 #include <linux/fs.h>
+#include <linux/interrupt.h>
 #include <linux/io_uring/cmd.h>
 #include <linux/irq_work.h>
 #include <linux/mm.h>
@@ -29,6 +30,8 @@ void nvme_rs_dma_set_min_align_mask(struct device *dev, unsigned int mask);
 bool nvme_rs_in_compat_syscall(void);
 unsigned int nvme_rs_num_possible_cpus(void);
 int nvme_rs_dev_to_node(struct device *dev);
+void nvme_rs_irq_prefer(unsigned int irq, unsigned int cpu);
+void nvme_rs_irq_prefer_none(unsigned int irq);
 void nvme_rs_sysfs_attr_init(struct attribute *attr);
 
 const void *nvme_rs_uring_cmd_payload(const struct io_uring_cmd *cmd);

@@ -84,6 +84,15 @@ pub(crate) trait Handler: Send + Sync + 'static {
     fn handle(&self) -> IrqReturn;
 }
 
+/// Which processor a vector's interrupts are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Preference {
+    Any,
+    /// The possible processor of that number. The administrator may choose
+    /// another one; so does the kernel when it goes offline.
+    Cpu(u32),
+}
+
 /// A handler on one vector, from [`Interrupt::request`] until it is dropped;
 /// dropping waits for a handler that runs.
 ///
@@ -92,13 +101,15 @@ pub(crate) trait Handler: Send + Sync + 'static {
 /// The interrupt `number` is requested with the address of `handler`.
 pub(crate) struct Interrupt<H: Handler> {
     number: u32,
+    preference: Preference,
     handler: Arc<H>,
     // Freed after the handler.
     _vectors: Arc<Vectors>,
 }
 
 impl<H: Handler> Interrupt<H> {
-    /// Has `handler` called at each interrupt of vector `index`.
+    /// Has `handler` called at each interrupt of vector `index`, on the
+    /// preferred processor if the vector has one handler.
     ///
     /// # Errors
     ///
@@ -107,6 +118,7 @@ impl<H: Handler> Interrupt<H> {
         vectors: &Arc<Vectors>,
         index: u32,
         name: &'static CStr,
+        preference: Preference,
         handler: Arc<H>,
     ) -> Result<Self> {
         // SAFETY: The device is valid and its vectors are allocated.
@@ -128,9 +140,15 @@ impl<H: Handler> Interrupt<H> {
                 cookie(&handler),
             )
         })?;
+        if let Preference::Cpu(cpu) = preference {
+            // SAFETY: The interrupt is requested; its handler's owner says that
+            // there may be such a processor.
+            unsafe { bindings::nvme_rs_irq_prefer(number, cpu) };
+        }
         // INVARIANT: Requested just now.
         Ok(Self {
             number,
+            preference,
             handler,
             _vectors: vectors.clone(),
         })
@@ -139,6 +157,10 @@ impl<H: Handler> Interrupt<H> {
 
 impl<H: Handler> Drop for Interrupt<H> {
     fn drop(&mut self) {
+        if let Preference::Cpu(_) = self.preference {
+            // SAFETY: The interrupt is requested.
+            unsafe { bindings::nvme_rs_irq_prefer_none(self.number) };
+        }
         // SAFETY: Requested with this cookie, by the type invariant. This waits
         // for running handlers, so that `handler` may go away afterwards.
         unsafe { bindings::free_irq(self.number, cookie(&self.handler)) };

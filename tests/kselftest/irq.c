@@ -6,12 +6,14 @@
 #include "kselftest_harness.h"
 
 #include <dirent.h>
+#include <stdlib.h>
 
 #include "lib/event.h"
 #include "lib/module.h"
 #include "lib/util.h"
 
 #define EVENTS 3
+#define LINES_MOST 16
 
 /*
  * Of an event: its own interrupt, that of its log page read, and, for a
@@ -41,6 +43,7 @@ FIXTURE_TEARDOWN(irq)
 /* What /proc/interrupts says of the driver. */
 struct interrupts {
 	unsigned int lines;
+	unsigned int numbers[LINES_MOST];
 	unsigned long long count;	/* on all processors */
 	char last_line[256];
 };
@@ -59,7 +62,11 @@ static int look_at_interrupts(struct interrupts *interrupts)
 
 		if (!next || !strstr(line, MODULE))
 			continue;
-		interrupts->lines++;
+		if (interrupts->lines == LINES_MOST) {
+			fclose(file);
+			return -E2BIG;
+		}
+		interrupts->numbers[interrupts->lines++] = strtoul(line, NULL, 10);
 		strcpy(interrupts->last_line, line);
 		for (next++;; next = end) {
 			count = strtoull(next, &end, 10);
@@ -107,6 +114,32 @@ TEST_F(irq, is_the_best_kind_there_is)
 	EXPECT_EQ(vectors(&self->controller), interrupts.lines);
 	EXPECT_NE(NULL, strstr(interrupts.last_line, expected_kind())) {
 		TH_LOG("%s", interrupts.last_line);
+	}
+}
+
+/* A mask of processors which /proc says of an interrupt. */
+static unsigned long processors(unsigned int number, const char *file)
+{
+	char path[64], text[64] = "";
+
+	snprintf(path, sizeof(path), "/proc/irq/%u/%s", number, file);
+	read_file(path, text, sizeof(text));
+	return strtoul(text, NULL, 16);
+}
+
+/* Each queue's, if it has one of its own, comes to the processor whose commands it takes. */
+TEST_F(irq, comes_to_the_processor_of_its_queue)
+{
+	unsigned int cpus = sysconf(_SC_NPROCESSORS_CONF), i;
+	struct interrupts interrupts;
+
+	ASSERT_EQ(0, look_at_interrupts(&interrupts));
+	/* The first is the admin queue's: it is for everybody. */
+	EXPECT_EQ(0, processors(interrupts.numbers[0], "affinity_hint"));
+	for (i = 1; i < interrupts.lines; i++) {
+		ASSERT_GE(cpus, i);
+		EXPECT_EQ(1ul << (i - 1), processors(interrupts.numbers[i], "affinity_hint"));
+		EXPECT_EQ(1ul << (i - 1), processors(interrupts.numbers[i], "smp_affinity"));
 	}
 }
 

@@ -19,6 +19,8 @@ use kernel::{
 use crate::{
     glue::{
         completion::{Completion, Waited},
+        cpu::possible_cpus,
+        interrupt::Preference,
         pins::Runs,
         plug::Batched,
         spare::Spare,
@@ -111,6 +113,15 @@ impl IoQueue {
 
     pub(crate) fn vector(&self) -> u16 {
         self.vector
+    }
+
+    /// The processor whose commands the queue takes, if its vector is its own.
+    pub(super) fn preference(&self) -> Preference {
+        if self.vector == self.id.0 && u32::from(self.id.0) <= possible_cpus() {
+            Preference::Cpu(u32::from(self.id.0) - 1)
+        } else {
+            Preference::Any
+        }
     }
 
     /// Has a controller that was just enabled create the queues, `entries`
