@@ -72,6 +72,9 @@ CONFIGS: dict[str, Hardware] = {
     "doorbells": Hardware("a controller whose registers programs can reach", (Controller(),), append="iomem=relaxed"),
     "smp1": Hardware("one processor", (Controller(namespaces=TWO_NAMESPACES),), smp=1),
     "smp4": Hardware("four processors", (Controller(namespaces=TWO_NAMESPACES),), smp=4),
+    "plainbells": Hardware(
+        "a controller which takes no doorbell buffers", (Controller("dbcs=off", TWO_NAMESPACES),)
+    ),
     "onequeue": Hardware("a single pair of I/O queues", (Controller("max_ioqpairs=1", TWO_NAMESPACES),)),
     "mdts1": Hardware("transfers of 8 KiB at most", (Controller("mdts=1", TWO_NAMESPACES),)),
     "mdts9": Hardware("transfers of 2 MiB, the most QEMU takes", (Controller("mdts=9", TWO_NAMESPACES),)),
