@@ -154,7 +154,7 @@ impl Controller {
             entries(self.registers.aqa >> 16),
             Some(0),
         );
-        self.registers.stride = 4 << (self.capabilities() >> 32 & 0xf);
+        self.registers.stride = 4 << ((self.capabilities() >> 32) & 0xf);
         self.sqs.insert(0, sq);
         self.cqs.insert(0, cq);
         self.registers.csts |= CSTS_READY;
