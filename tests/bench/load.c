@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "load.h"
+
+#include <errno.h>
+#include <linux/nvme_ioctl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+
+#include "clock.h"
+#include "mark.h"
+
+enum { NVME_READ = 0x02 };
+
+static unsigned long sleeps_so_far(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	return usage.ru_nvcsw;
+}
+
+int load_create(struct load *load, const struct shape *shape, const struct arena *arena, int fd)
+{
+	unsigned int flags = IORING_SETUP_SQE128 | IORING_SETUP_CQE32 |
+			     IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+			     (shape->poll ? IORING_SETUP_IOPOLL : 0);
+	struct iovec all = { .iov_base = arena->memory, .iov_len = arena->bytes };
+	int error;
+
+	*load = (struct load){ .shape = shape, .arena = arena, .fd = fd, .random = 1 };
+	if (fd >= 0) {
+		int nsid = ioctl(fd, NVME_IOCTL_ID);
+
+		if (nsid <= 0)
+			return nsid ? -errno : -EINVAL;
+		load->nsid = nsid;
+	}
+	load->blocks = calloc(shape->depth, sizeof(*load->blocks));
+	if (!load->blocks)
+		return -ENOMEM;
+	error = io_uring_queue_init(shape->depth, &load->ring, flags);
+	if (!error && shape->buffers == REGISTERED)
+		error = io_uring_register_buffers(&load->ring, &all, 1);
+	return error;
+}
+
+void load_destroy(struct load *load)
+{
+	io_uring_queue_exit(&load->ring);
+	free(load->blocks);
+}
+
+/* A block at which a command may begin: xorshift, so that both drivers get the same ones. */
+static uint32_t random_block(struct load *load)
+{
+	uint32_t blocks = load->shape->bytes / BLOCK_BYTES;
+
+	load->random ^= load->random << 13;
+	load->random ^= load->random >> 17;
+	load->random ^= load->random << 5;
+	return load->random % (SPAN_BYTES / BLOCK_BYTES / blocks) * blocks;
+}
+
+/* Puts the next command into the submission queue, to fill piece number @piece. */
+static void prepare(struct load *load, unsigned int piece)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&load->ring);
+	const struct shape *shape = load->shape;
+	const struct arena *arena = load->arena;
+	struct nvme_uring_cmd *command;
+
+	if (load->fd < 0) {
+		io_uring_prep_nop(sqe);
+		sqe->user_data = piece;
+		return;
+	}
+	memset(sqe, 0, 2 * sizeof(*sqe));
+	sqe->opcode = IORING_OP_URING_CMD;
+	sqe->fd = load->fd;
+	sqe->user_data = piece;
+	sqe->cmd_op = shape->buffers == VECTORED ? NVME_URING_CMD_IO_VEC : NVME_URING_CMD_IO;
+	sqe->uring_cmd_flags = shape->buffers == REGISTERED ? IORING_URING_CMD_FIXED : 0;
+	load->blocks[piece] = random_block(load);
+	command = (struct nvme_uring_cmd *)sqe->cmd;
+	command->opcode = NVME_READ;
+	command->nsid = load->nsid;
+	command->cdw10 = load->blocks[piece];
+	command->cdw12 = shape->bytes / BLOCK_BYTES - 1;
+	if (shape->buffers == VECTORED) {
+		command->addr = (uintptr_t)&arena->vectors[piece * arena->vectors_each];
+		command->data_len = arena->vectors_each;
+	} else {
+		command->addr = (uintptr_t)arena->memory + piece * arena->stride;
+		command->data_len = shape->bytes;
+	}
+}
+
+static int check_piece(const struct load *load, unsigned int piece)
+{
+	const void *memory = load->arena->memory + piece * load->arena->stride;
+
+	if (load->fd < 0 || pattern_is(memory, load->shape->bytes, load->blocks[piece]))
+		return 0;
+	fprintf(stderr, "load: piece %u does not hold block %u\n", piece, load->blocks[piece]);
+	return -EBADMSG;
+}
+
+/* Takes up to @most completions; gives the numbers of their pieces, and how many there were. */
+static int reap(struct load *load, unsigned int most, unsigned int *pieces)
+{
+	struct io_uring_cqe *cqe;
+	unsigned int head, seen = 0;
+	int error = 0;
+
+	io_uring_for_each_cqe(&load->ring, head, cqe) {
+		if (seen == most)
+			break;
+		if (cqe->res && !error) {
+			fprintf(stderr, "load: a command ended with %d\n", cqe->res);
+			error = cqe->res < 0 ? cqe->res : -EIO;
+		}
+		pieces[seen++] = cqe->user_data;
+	}
+	io_uring_cq_advance(&load->ring, seen);
+	return error ? error : (int)seen;
+}
+
+/*
+ * Sends what is prepared and waits for @count completions: one system call. Only
+ * a ring that polls may give up before.
+ */
+static int submit_and_reap(struct load *load, unsigned int count, unsigned int *pieces)
+{
+	unsigned int seen = 0;
+	int result;
+
+	while (seen < count) {
+		result = io_uring_submit_and_wait(&load->ring, count - seen);
+		if (result < 0 && result != -EINTR)
+			return result;
+		result = reap(load, count - seen, pieces + seen);
+		if (result < 0)
+			return result;
+		seen += result;
+	}
+	return 0;
+}
+
+static int run(struct load *load, unsigned int commands, bool verify)
+{
+	unsigned int batch = load->shape->batch, depth = load->shape->depth;
+	unsigned int pieces[depth];
+	int error;
+
+	for (unsigned int sent = depth; sent < commands; sent += batch) {
+		error = submit_and_reap(load, batch, pieces);
+		for (unsigned int i = 0; !error && i < batch; i++) {
+			if (verify)
+				error = check_piece(load, pieces[i]);
+			prepare(load, pieces[i]);
+		}
+		if (error)
+			return error;
+	}
+	for (unsigned int left = depth; left; left -= batch) {
+		error = submit_and_reap(load, batch, pieces);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+int load_run(struct load *load, unsigned int commands, bool verify, struct count *count)
+{
+	unsigned long sleeps = sleeps_so_far();
+	uint64_t start;
+	int error;
+
+	arena_poison(load->arena);
+	for (unsigned int piece = 0; piece < load->shape->depth; piece++)
+		prepare(load, piece);
+	start = thread_instructions();
+	if (!verify)
+		MARK(MARK_START);
+	error = run(load, commands, verify);
+	if (!verify)
+		MARK(MARK_STOP);
+	count->instructions = thread_instructions() - start;
+	count->sleeps = sleeps_so_far() - sleeps;
+	for (unsigned int piece = 0; !error && piece < load->shape->depth; piece++)
+		error = check_piece(load, piece);
+	return error;
+}

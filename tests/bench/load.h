@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* One load: what is sent, how, and from which memory. */
+#ifndef LOAD_H
+#define LOAD_H
+
+#include <liburing.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The part of a namespace that is written before and read by the loads. */
+#define SPAN_BYTES (4U << 20)
+#define BLOCK_BYTES 512U
+
+enum buffers { PLAIN, REGISTERED, VECTORED };
+enum memory { SMALL_PAGES, HUGE_PAGE };
+
+struct shape {
+	unsigned int bytes;	/* of a command */
+	unsigned int depth;	/* commands in flight */
+	unsigned int batch;	/* commands sent, and waited for, by one system call */
+	unsigned int commands;	/* of a run */
+	enum buffers buffers;
+	enum memory memory;
+	bool poll;
+};
+
+/* Memory for the data of all commands in flight, one piece each. */
+struct arena {
+	unsigned char *memory;
+	size_t bytes;
+	size_t stride;		/* from one command's piece to the next */
+	struct iovec *vectors;	/* one for each page of a piece */
+	unsigned int vectors_each;
+};
+
+int arena_create(struct arena *arena, const struct shape *shape);
+void arena_poison(const struct arena *arena);
+
+/* What blocks from @block on hold: no two blocks are alike. */
+void pattern_fill(void *memory, size_t bytes, uint32_t block);
+bool pattern_is(const void *memory, size_t bytes, uint32_t block);
+
+/* A ring with the commands of one load in flight. */
+struct load {
+	const struct shape *shape;
+	const struct arena *arena;
+	int fd;			/* of a namespace; -1: no-operations */
+	uint32_t nsid;
+	uint32_t random;	/* state of the generator */
+	uint32_t *blocks;	/* which block each piece was read from last */
+	struct io_uring ring;
+};
+
+int load_create(struct load *load, const struct shape *shape, const struct arena *arena, int fd);
+void load_destroy(struct load *load);
+
+/* What a run cost. */
+struct count {
+	uint64_t instructions;	/* executed by this thread, interrupts that hit it included */
+	unsigned long sleeps;	/* times it waited for the controller */
+};
+
+/* Runs the load. With @verify every piece is verified, without it what the pieces hold at the end. */
+int load_run(struct load *load, unsigned int commands, bool verify, struct count *count);
+
+#endif /* LOAD_H */
