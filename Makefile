@@ -56,6 +56,9 @@ faulty-module: debug-kernel
 demo: modules
 	@scripts/demo
 
+bench: modules
+	@scripts/bench --write --json build/bench/bench.json
+
 check: setup-quiet
 	@scripts/check
 
@@ -107,6 +110,8 @@ help:
 	@echo 'Try:'
 	@echo '  demo         boot a VM, raise events, print them as they are read'
 	@echo '  shell        a shell in a VM with the module loaded; CONFIG=<hardware>, see scripts/vm --list'
+	@echo '  bench        count what commands and events cost, beside the in-tree driver, and write the figures to'
+	@echo '               README.md and Documentation/; about 12 minutes; scripts/bench --help has more'
 	@echo 'Test:'
 	@echo '  check        everything below, and the module in VMs'
 	@echo '  check-debug  the module in VMs with the debug kernel, and whether its defects would be found'
@@ -116,5 +121,5 @@ help:
 	@echo '  kselftest    build the test programs of tests/kselftest, and liar'
 	@echo '  liar         build the controller which lies, of tests/liar'
 
-.PHONY: modules setup setup-quiet debug-kernel debug-module faulty-module shell demo check check-debug soak check-host \
-	clippy kselftest liar clean distclean help
+.PHONY: modules setup setup-quiet debug-kernel debug-module faulty-module shell demo bench check check-debug soak \
+	check-host clippy kselftest liar clean distclean help

@@ -99,6 +99,8 @@ CONFIGS: dict[str, Hardware] = {
         (Controller(namespaces=IDENTIFIED), Controller("subsys=subsys0,serial=NVMERS0", ())),
     ),
     "liar": Hardware("a controller outside of QEMU, tests/liar, which lies when it is told to", (), liar=True),
+    "bench": Hardware("two equal controllers whose registers programs can reach, for scripts/bench", (Controller(), Controller()),
+                      append="iomem=relaxed"),
     "none": Hardware("no controller", ()),
 }
 
