@@ -74,6 +74,18 @@ pub(crate) enum Abi {
     Compat,
 }
 
+impl Abi {
+    /// The address in a field of 64 bits.
+    pub(crate) const fn address(self, field: u64) -> usize {
+        match self {
+            // CAST: As wide.
+            Self::Native => field as usize,
+            // CAST: Only the lower half means something.
+            Self::Compat => field as u32 as usize,
+        }
+    }
+}
+
 /// A call of `ioctl()`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ioctl {

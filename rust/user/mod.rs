@@ -13,5 +13,6 @@ pub(crate) mod names;
 pub(crate) mod namespace;
 pub(crate) mod node;
 mod passthrough;
+mod pieces;
 mod ring;
 pub(crate) mod sysfs;

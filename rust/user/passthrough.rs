@@ -31,10 +31,7 @@ use crate::{
     },
 };
 
-use super::ioctl::read_struct;
-
-/// Most pieces of a vectored buffer: UIO_MAXIOV.
-const PIECES_MAX: usize = 1024;
+use super::{ioctl::read_struct, pieces::Pieces};
 
 /// `struct nvme_passthru_cmd`, and the start of `struct nvme_passthru_cmd64`.
 #[derive(Clone, Copy, FromBytes, Immutable, IntoBytes)]
@@ -196,8 +193,8 @@ fn run(
     let pieces;
     let one;
     let data = if form == Form::Vectored {
-        pieces = read_pieces(call.abi, cmd.addr, cmd.data_len)?;
-        &*pieces
+        pieces = Pieces::read(call.abi, cmd.addr, cmd.data_len)?;
+        pieces.as_slice()
     } else {
         one = range(call, cmd.addr, cmd.data_len);
         one.as_slice()
@@ -332,13 +329,8 @@ pub(super) fn timeout(timeout_ms: u32) -> Option<Delta> {
 
 /// A buffer, if it is not empty.
 pub(super) fn whole(abi: Abi, address: u64, length_bytes: u32) -> Option<UserRange> {
-    let address = match abi {
-        Abi::Native => address as usize,
-        // Only the lower half means something.
-        Abi::Compat => address as u32 as usize,
-    };
     (length_bytes != 0).then_some(UserRange {
-        address,
+        address: abi.address(address),
         length_bytes: length_bytes as usize,
     })
 }
@@ -346,44 +338,4 @@ pub(super) fn whole(abi: Abi, address: u64, length_bytes: u32) -> Option<UserRan
 /// As [`whole`]; address 0 stands for no buffer as well.
 fn range(call: Ioctl, address: u64, length_bytes: u32) -> Option<UserRange> {
     whole(call.abi, address, length_bytes).filter(|range| range.address != 0)
-}
-
-/// The pieces of a vectored buffer, without empty ones.
-///
-/// # Errors
-///
-/// EFAULT; EINVAL for more than [`PIECES_MAX`] pieces, or one longer than a
-/// command can transfer; ENOMEM.
-pub(super) fn read_pieces(abi: Abi, address: u64, count: u32) -> Result<KVec<UserRange>> {
-    if count as usize > PIECES_MAX {
-        return Err(EINVAL);
-    }
-    let mut pieces = KVec::with_capacity(count as usize, GFP_KERNEL)?;
-    let Some(list) = whole(abi, address, count).filter(|list| list.address != 0) else {
-        return Ok(pieces);
-    };
-    let piece_bytes = match abi {
-        Abi::Native => 16,
-        Abi::Compat => 8,
-    };
-    let mut reader = UserSlice::new(
-        UserPtr::from_addr(list.address),
-        count as usize * piece_bytes,
-    )
-    .reader();
-    for _ in 0..count {
-        let (base, length_bytes) = match abi {
-            Abi::Native => (reader.read::<u64>()?, reader.read::<u64>()?),
-            Abi::Compat => (reader.read::<u32>()?.into(), reader.read::<u32>()?.into()),
-        };
-        let length_bytes = u32::try_from(length_bytes).map_err(|_| EINVAL)?;
-        if length_bytes > 0 {
-            let piece = UserRange {
-                address: base as usize,
-                length_bytes: length_bytes as usize,
-            };
-            pieces.push(piece, GFP_KERNEL)?;
-        }
-    }
-    Ok(pieces)
 }

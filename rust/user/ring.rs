@@ -17,7 +17,10 @@ use crate::{
     },
 };
 
-use super::passthrough::{mode, read_pieces, timeout, whole, PassthruCmd};
+use super::{
+    passthrough::{mode, timeout, whole, PassthruCmd},
+    pieces::Pieces,
+};
 
 // The last word is reserved here.
 const _: () = assert!(size_of::<PassthruCmd>() == size_of::<uapi::nvme_uring_cmd>());
@@ -104,8 +107,8 @@ fn issue_to(
     let one;
     let data = match shape {
         Shape::Pieces => {
-            pieces = read_pieces(issue.abi(), cmd.addr, cmd.data_len)?;
-            &*pieces
+            pieces = Pieces::read(issue.abi(), cmd.addr, cmd.data_len)?;
+            pieces.as_slice()
         }
         Shape::Whole => {
             one = whole(issue.abi(), cmd.addr, cmd.data_len);
