@@ -219,6 +219,7 @@ impl Binding {
 impl PinnedDrop for Binding {
     fn drop(self: Pin<&mut Self>) {
         self.controller.stop();
+        self.controller.buffers().unmap_all();
         self.watchman.disable();
         self.resetter.disable();
         self.attendant.disable();

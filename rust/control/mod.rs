@@ -14,6 +14,7 @@
 //! - [`io_queue`], [`io_queues`]: an I/O queue pair, and all of them;
 //! - [`submit`]: what admin and I/O queues have in common;
 //! - [`scratch`], [`transfer`]: the memory of a command;
+//! - [`buffers`]: memory that stays mapped;
 //! - [`passthrough`], [`ring`]: commands of processes, waited for or not;
 //! - [`inquiry`]: commands of the driver's own that return data;
 //! - [`namespaces`]: which namespaces there are;
@@ -29,6 +30,7 @@
 pub(crate) mod admin;
 pub(crate) mod attendant;
 pub(crate) mod binding;
+pub(crate) mod buffers;
 mod command_queue;
 pub(crate) mod controller;
 pub(crate) mod effects;

@@ -68,6 +68,18 @@ impl Binding {
         }
     }
 
+    /// Registers memory as the buffer of its ring that `issue` names, mapped for
+    /// the controller. Ends `issue`, unless this fails.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`MappedBuffers::register`](super::buffers::MappedBuffers).
+    pub(crate) fn register_buffer(&self, issue: Issue, range: UserRange) -> Result {
+        self.controller().buffers().register(&issue, range)?;
+        issue.complete(Outcome { result: 0, res: 0 });
+        Ok(())
+    }
+
     /// Looks for completions on the queue of a command that its ring polls for.
     /// Returns how many there were.
     pub(crate) fn poll_commands(&self, poller: &Poller) -> usize {
@@ -181,7 +193,10 @@ impl Binding {
                 Err(EINVAL.into())
             };
         }
-        self.map(prepared, request, buffer, limit_bytes, queue)?;
+        if let Some(pointer) = self.map(prepared, request, buffer, limit_bytes, queue)? {
+            pointer.describe_in(&mut request.entry);
+            return Ok(());
+        }
         let memory = &mut prepared.memory;
         // The list of pieces was read again, and the format may have changed,
         // since the command was checked.
@@ -197,6 +212,7 @@ impl Binding {
         Ok(())
     }
 
+    /// Returns where it is if it is mapped already.
     fn map(
         &self,
         prepared: &mut Prepared,
@@ -204,7 +220,7 @@ impl Binding {
         buffer: RingBuffer,
         limit_bytes: usize,
         queue: &dyn Submission,
-    ) -> Result {
+    ) -> Result<Option<DataPointer>> {
         let device = self.controller().dma();
         let direction = direction(request.entry.opcode);
         let issue = prepared.issue.as_ref().ok_or(EINVAL)?;
@@ -216,29 +232,38 @@ impl Binding {
                 let pins = prepared.pins.insert(Pins::new(data, direction, spare)?);
                 if let Some(few) = FewSegments::map_pinned(device, pins, data, direction)? {
                     prepared.memory = Memory::Few(few);
-                    return Ok(());
+                    return Ok(None);
                 }
                 let mut scratch = queue.take_scratch(device)?;
                 let mapped = scratch.mapping.map_pinned(pins, data, direction);
                 prepared.memory = Memory::Scratch(scratch);
-                return mapped;
+                return mapped.map(|()| None);
             }
             RingBuffer::Registered {
                 address,
                 length_bytes,
-            } => issue.registered(address, length_bytes, direction)?,
+            } => {
+                let registered = issue.registered(address, length_bytes, direction)?;
+                // The length was checked; of what is longer, this is the part.
+                let length_bytes = length_bytes.min(limit_bytes);
+                let buffers = self.controller().buffers();
+                if let Some(pointer) = buffers.describe(&registered, address, length_bytes) {
+                    return Ok(Some(pointer));
+                }
+                registered
+            }
             RingBuffer::RegisteredPieces { address, count } => {
                 issue.registered_pieces(address, count, direction)?
             }
         };
         if let Some(few) = registered.map_few(device, limit_bytes, direction)? {
             prepared.memory = Memory::Few(few);
-            return Ok(());
+            return Ok(None);
         }
         let mut scratch = queue.take_scratch(device)?;
         let mapped = registered.map(&mut scratch.mapping, limit_bytes, direction);
         prepared.memory = Memory::Scratch(scratch);
-        mapped
+        mapped.map(|()| None)
     }
 
     fn describe(

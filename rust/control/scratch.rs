@@ -94,6 +94,23 @@ pub(super) enum DescribeError {
 pub(super) struct List(KVec<Buffer>);
 
 impl List {
+    /// # Errors
+    ///
+    /// ENOMEM.
+    pub(super) fn with_pages(device: &DmaDevice, pages: usize) -> Result<Self> {
+        let mut list = Self::default();
+        list.extend_to(device, pages)?;
+        Ok(list)
+    }
+
+    fn extend_to(&mut self, device: &DmaDevice, pages: usize) -> Result {
+        while self.0.len() < pages {
+            let page = Buffer::new(device, PAGE_BUFFER_BYTES)?;
+            self.0.push(page, GFP_KERNEL)?;
+        }
+        Ok(())
+    }
+
     /// Describes `segments`, of which there is at least one. Sleeps.
     ///
     /// # Errors
@@ -106,12 +123,8 @@ impl List {
         sgl: SglSupport,
     ) -> Result<DataPointer, DescribeError> {
         let plan = Plan::new(segments.clone(), sgl).map_err(|_| DescribeError::Unfit)?;
-        while self.0.len() < plan.list_pages() {
-            let page = Buffer::new(device, PAGE_BUFFER_BYTES).map_err(DescribeError::Failed)?;
-            self.0
-                .push(page, GFP_KERNEL)
-                .map_err(|error| DescribeError::Failed(error.into()))?;
-        }
+        self.extend_to(device, plan.list_pages())
+            .map_err(DescribeError::Failed)?;
         plan.describe(segments, self)
             .map_err(|_| DescribeError::Unfit)
     }

@@ -17,12 +17,14 @@
 //!   them alone.
 //! - [`lifecycle`]: the states of a controller.
 //! - [`data_pointer`]: how a command says where its data is: [`prp`] or [`sgl`].
+//! - [`buffer_list`]: PRP entries for a whole buffer.
 //! - [`doorbell`]: whether the controller has to be told of a doorbell's value.
 //! - [`snapshot`]: how many captured log pages are kept.
 //! - [`policy`]: what to make of a user's command.
 
 pub(crate) mod aborts;
 pub(crate) mod aer_keeper;
+pub(crate) mod buffer_list;
 pub(crate) mod capture;
 pub(crate) mod command_table;
 pub(crate) mod data_pointer;

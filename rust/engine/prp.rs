@@ -57,7 +57,7 @@ pub(crate) struct DataPointer {
 }
 
 impl DataPointer {
-    fn prp(first: u64, second: u64) -> Self {
+    pub(super) fn prp(first: u64, second: u64) -> Self {
         Self {
             kind: PointerKind::Prp,
             first,
@@ -129,11 +129,7 @@ pub(crate) fn describe(
     pages: usize,
     list: &mut impl ListMemory,
 ) -> Result<DataPointer, Unfit> {
-    let mut entries = Entries {
-        segments: segments.into_iter(),
-        next: 0,
-        end: 0,
-    };
+    let mut entries = entries(segments);
     let prp1 = entries.next().unwrap_or(0);
     if pages <= 2 {
         let prp2 = entries.next().unwrap_or(0);
@@ -156,10 +152,18 @@ pub(crate) fn describe(
 }
 
 /// The start of each segment, and of every page after that one's.
+pub(crate) fn entries(segments: impl IntoIterator<Item = Segment>) -> impl Iterator<Item = u64> {
+    Entries {
+        segments: segments.into_iter(),
+        next: 0,
+        end: 0,
+    }
+}
+
 struct Entries<I: Iterator<Item = Segment>> {
     segments: I,
     next: u64,
-    /// Of the segment.
+    /// Of the present segment.
     end: u64,
 }
 

@@ -11,6 +11,7 @@
 #include <linux/poll.h>
 #include <linux/workqueue.h>
 
+#include <linux/nvme_buffer.h>
 #include <linux/nvme_event.h>
 #include <linux/nvme_ioctl.h>
 
@@ -28,6 +29,7 @@ static const u32 NVME_RS_CONST_URING_CMD_IO = NVME_URING_CMD_IO;
 static const u32 NVME_RS_CONST_URING_CMD_IO_VEC = NVME_URING_CMD_IO_VEC;
 static const u32 NVME_RS_CONST_URING_CMD_ADMIN = NVME_URING_CMD_ADMIN;
 static const u32 NVME_RS_CONST_URING_CMD_ADMIN_VEC = NVME_URING_CMD_ADMIN_VEC;
+static const u32 NVME_RS_CONST_URING_CMD_REGISTER_BUFFER = NVME_URING_CMD_REGISTER_BUFFER;
 static const u32 NVME_RS_CONST_IORING_URING_CMD_FIXED = IORING_URING_CMD_FIXED;
 static const u32 NVME_RS_CONST_IOCTL_ID = NVME_IOCTL_ID;
 static const u32 NVME_RS_CONST_IOCTL_ADMIN_CMD = NVME_IOCTL_ADMIN_CMD;

@@ -77,6 +77,13 @@ impl DmaDevice {
         unsafe { bindings::dma_need_unmap(self.as_raw()) }
     }
 
+    /// Whether what both sides write to mapped memory is seen by the other one
+    /// without more ado. Once it is not, it never will be.
+    pub(crate) fn stays_in_sync(&self) -> bool {
+        // SAFETY: The device is valid.
+        unsafe { bindings::nvme_rs_dma_stays_in_sync(self.as_raw()) }
+    }
+
     /// The device, which is bound as long as we are not told otherwise.
     fn bound(&self) -> &Device<Bound> {
         // SAFETY: By the requirement of the type, the device is still bound.

@@ -27,9 +27,24 @@ phys_addr_t nvme_rs_page_to_phys(struct page *page)
 	return page_to_phys(page);
 }
 
+struct page *nvme_rs_phys_to_page(phys_addr_t address)
+{
+	return phys_to_page(address);
+}
+
 void nvme_rs_unpin(phys_addr_t begin, unsigned long pages, bool written)
 {
 	unpin_user_page_range_dirty_lock(phys_to_page(begin), pages, written);
+}
+
+/* Not dma_dev_need_sync(), by which the DMA-API debugging asks to be told. */
+bool nvme_rs_dma_stays_in_sync(struct device *dev)
+{
+#ifdef CONFIG_DMA_NEED_SYNC
+	return dev_dma_skip_sync(dev);
+#else
+	return true;
+#endif
 }
 
 int nvme_rs_dma_mapping_error(struct device *dev, dma_addr_t addr)
@@ -76,6 +91,11 @@ void nvme_rs_sysfs_attr_init(struct attribute *attr)
 const void *nvme_rs_uring_cmd_payload(const struct io_uring_cmd *cmd)
 {
 	return cmd->sqe->cmd;
+}
+
+unsigned int nvme_rs_uring_cmd_buffer_index(struct io_uring_cmd *cmd)
+{
+	return cmd_to_io_kiocb(cmd)->buf_index;
 }
 
 void *nvme_rs_uring_cmd_context(struct io_uring_cmd *cmd)

@@ -25,6 +25,8 @@ void nvme_rs_init_work(struct work_struct *work, work_func_t func);
 void nvme_rs_init_delayed_work(struct delayed_work *work, work_func_t func);
 phys_addr_t nvme_rs_page_to_phys(struct page *page);
 void nvme_rs_unpin(phys_addr_t begin, unsigned long pages, bool written);
+struct page *nvme_rs_phys_to_page(phys_addr_t address);
+bool nvme_rs_dma_stays_in_sync(struct device *dev);
 int nvme_rs_dma_mapping_error(struct device *dev, dma_addr_t addr);
 void nvme_rs_dma_set_min_align_mask(struct device *dev, unsigned int mask);
 bool nvme_rs_in_compat_syscall(void);
@@ -35,6 +37,7 @@ void nvme_rs_irq_prefer_none(unsigned int irq);
 void nvme_rs_sysfs_attr_init(struct attribute *attr);
 
 const void *nvme_rs_uring_cmd_payload(const struct io_uring_cmd *cmd);
+unsigned int nvme_rs_uring_cmd_buffer_index(struct io_uring_cmd *cmd);
 void *nvme_rs_uring_cmd_context(struct io_uring_cmd *cmd);
 void nvme_rs_uring_cmd_in_task(struct io_uring_cmd *cmd);
 

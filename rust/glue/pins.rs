@@ -34,7 +34,7 @@ impl UserRange {
     }
 
     /// How many pages the range touches.
-    fn pages(self) -> usize {
+    pub(crate) fn pages(self) -> usize {
         (self.address % PAGE_SIZE)
             .saturating_add(self.length_bytes)
             .div_ceil(PAGE_SIZE)
@@ -139,19 +139,39 @@ impl Pins {
             written: direction.writes_memory(),
         };
         for &range in ranges {
-            this.pin(range, spare)?;
+            this.pin(range, 0, spare)?;
         }
         Ok(this)
     }
 
-    fn pin(&mut self, range: UserRange, spare: Option<&Arc<Spare<Runs>>>) -> Result {
+    /// Pins a range to be read and written for longer than a command. Sleeps.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
+    pub(crate) fn lasting(range: UserRange) -> Result<Self> {
+        let mut this = Self {
+            runs: PinnedRuns::Few([PageRun::NONE; FEW]),
+            written: true,
+        };
+        this.pin(range, bindings::FOLL_LONGTERM, None)?;
+        Ok(this)
+    }
+
+    fn pin(&mut self, range: UserRange, flags: u32, spare: Option<&Arc<Spare<Runs>>>) -> Result {
+        let flags = flags
+            | if self.written {
+                bindings::FOLL_WRITE
+            } else {
+                0
+            };
         let mut address = range.address - range.address % PAGE_SIZE;
         let mut missing = range.pages();
         // What belongs to another range is not merged with this one.
         let mut run = PageRun::NONE;
         while missing > 0 {
             let mut room = [const { MaybeUninit::uninit() }; BATCH];
-            let pages = pin_some(address, missing, self.written, &mut room)?;
+            let pages = pin_some(address, missing, flags, &mut room)?;
             let pinned = pages.len();
             for (index, &page) in pages.iter().enumerate() {
                 let page = PageRun::one(page);
@@ -358,10 +378,9 @@ impl Iterator for Pieces<'_> {
 fn pin_some(
     address: usize,
     wanted: usize,
-    written: bool,
+    flags: u32,
     room: &mut [MaybeUninit<*mut bindings::page>; BATCH],
 ) -> Result<&[*mut bindings::page]> {
-    let flags = if written { bindings::FOLL_WRITE } else { 0 };
     // CAST: At most `BATCH`.
     let wanted = wanted.min(BATCH) as c_int;
     let pages = room.as_mut_ptr().cast::<*mut bindings::page>();

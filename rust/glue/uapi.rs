@@ -28,6 +28,7 @@ pub(crate) use super::bindings::{
     nvme_event_source_NVME_EVENT_SOURCE_LIFECYCLE,
     nvme_passthru_cmd,
     nvme_passthru_cmd64,
+    nvme_register_buffer,
     nvme_uring_cmd,
     nvme_user_io,
     EVENT_IOCTL_INFO,
@@ -52,4 +53,5 @@ pub(crate) use super::bindings::{
     URING_CMD_ADMIN_VEC,
     URING_CMD_IO,
     URING_CMD_IO_VEC,
+    URING_CMD_REGISTER_BUFFER,
 };

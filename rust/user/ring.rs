@@ -41,6 +41,7 @@ pub(super) fn on_controller(handle: &Handle, issue: Issue, open: OpenMode) -> Re
     let shape = match issue.operation() {
         uapi::URING_CMD_ADMIN => Shape::Whole,
         uapi::URING_CMD_ADMIN_VEC => Shape::Pieces,
+        uapi::URING_CMD_REGISTER_BUFFER => return register_buffer(handle, issue),
         _ => return refuse(&issue),
     };
     issue_to(handle, None, Node::Controller, shape, issue, open)
@@ -63,6 +64,7 @@ pub(super) fn on_namespace(
         uapi::URING_CMD_IO_VEC => (Some(namespace), Shape::Pieces),
         uapi::URING_CMD_ADMIN => (None, Shape::Whole),
         uapi::URING_CMD_ADMIN_VEC => (None, Shape::Pieces),
+        uapi::URING_CMD_REGISTER_BUFFER => return register_buffer(handle, issue),
         _ => return refuse(&issue),
     };
     issue_to(handle, namespace, Node::Namespace, shape, issue, open)
@@ -81,6 +83,33 @@ pub(super) fn poll(handle: &Handle, poller: &Poller) -> usize {
 fn refuse(issue: &Issue) -> Result<Issued> {
     issue.payload::<PassthruCmd>()?;
     Err(ENOTTY)
+}
+
+/// `struct nvme_register_buffer`.
+#[derive(FromBytes)]
+#[repr(C)]
+struct RegisterBuffer {
+    addr: u64,
+    length: u64,
+}
+
+const _: () = assert!(size_of::<RegisterBuffer>() == size_of::<uapi::nvme_register_buffer>());
+
+/// # Errors
+///
+/// ENODEV; those of
+/// [`register_buffer`](crate::control::binding::Binding::register_buffer).
+fn register_buffer(handle: &Handle, issue: Issue) -> Result<Issued> {
+    let buffer: RegisterBuffer = issue.short_payload();
+    let range = UserRange {
+        address: usize::try_from(buffer.addr).map_err(|_| EFAULT)?,
+        length_bytes: usize::try_from(buffer.length).map_err(|_| EINVAL)?,
+    };
+    handle
+        .visit()
+        .ok_or(ENODEV)?
+        .register_buffer(issue, range)?;
+    Ok(Issued::Queued)
 }
 
 /// # Errors

@@ -41,6 +41,7 @@ use self::power::Power;
 
 use super::{
     admin::AdminQueue,
+    buffers::MappedBuffers,
     command_queue::Overdue,
     effects::EffectsLogs,
     inquiry::Inquiry,
@@ -94,6 +95,7 @@ pub(crate) struct Controller {
     admin: Arc<AdminQueue>,
     inquiry: Arc<Inquiry>,
     io_queues: Arc<IoQueues>,
+    buffers: Arc<MappedBuffers>,
     dma: DmaDevice,
     bus_master: BusMaster,
     registers: Arc<Registers>,
@@ -147,6 +149,7 @@ impl Controller {
             vectors,
         };
         let io_queues = IoQueues::new(device.as_ref(), &registers, &admin, &stream, limits)?;
+        let buffers = MappedBuffers::new(&dma)?;
         let namespaces = Namespaces::new()?;
         let effects = EffectsLogs::new()?;
         let power = Power::off();
@@ -159,6 +162,7 @@ impl Controller {
                 admin,
                 inquiry,
                 io_queues,
+                buffers,
                 dma,
                 bus_master,
                 registers,
@@ -198,6 +202,10 @@ impl Controller {
 
     pub(crate) fn io_queues(&self) -> &Arc<IoQueues> {
         &self.io_queues
+    }
+
+    pub(super) fn buffers(&self) -> &Arc<MappedBuffers> {
+        &self.buffers
     }
 
     pub(crate) fn dma(&self) -> &DmaDevice {

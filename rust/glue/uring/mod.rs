@@ -7,7 +7,11 @@
 //! it ([`RingCommand`]), and gives its result in the task again: only there its
 //! pinned memory can be let go and io_uring's caches be used.
 
+mod lend;
 mod registered;
+
+pub(crate) use lend::{BufferPlace, Lender};
+pub(crate) use registered::RegisteredBuffer;
 
 use core::{
     mem::{align_of, offset_of, size_of},
@@ -106,10 +110,15 @@ impl Issue {
         if self.flags & WIDE != WIDE {
             return Err(EOPNOTSUPP);
         }
+        Ok(self.copy_payload())
+    }
+
+    /// `T` must be no larger than the payload of the entry.
+    fn copy_payload<T: FromBytes>(&self) -> T {
         let mut copy = T::new_zeroed();
-        // SAFETY: The command has an entry of 128 bytes, of which the last 80
-        // are the payload. They are read byte by byte as nobody keeps the
-        // process from writing to them; any bytes are a `T`.
+        // SAFETY: The payload is the end of the command's entry, so large by
+        // the callers' checks. It is read byte by byte as nobody keeps the
+        // process from writing to it; any bytes are a `T`.
         unsafe {
             let from = bindings::nvme_rs_uring_cmd_payload(self.command.as_ptr());
             core::ptr::copy_nonoverlapping(
@@ -118,7 +127,13 @@ impl Issue {
                 size_of::<T>(),
             );
         }
-        Ok(copy)
+        copy
+    }
+
+    /// As [`Self::payload`], of at most the 16 bytes that every entry has.
+    pub(crate) fn short_payload<T: FromBytes>(&self) -> T {
+        const { assert!(size_of::<T>() <= 16) };
+        self.copy_payload()
     }
 
     /// Whether issuing may sleep. If not, EAGAIN brings the command back in a

@@ -89,6 +89,20 @@ pub(crate) struct RegisteredBuffer<'a> {
 }
 
 impl RegisteredBuffer<'_> {
+    /// Where the list of pieces begins at which the buffer does.
+    pub(crate) fn list_address(&self) -> usize {
+        // SAFETY: io_uring makes iterators over `bio_vec`s only.
+        let list = unsafe {
+            self.iter
+                .__bindgen_anon_1
+                .__bindgen_anon_1
+                .as_ref()
+                .__bindgen_anon_1
+                .bvec
+        };
+        list.addr()
+    }
+
     pub(crate) fn length_bytes(&self) -> usize {
         // SAFETY: io_uring made the iterator.
         unsafe { self.iter.__bindgen_anon_1.__bindgen_anon_1.as_ref() }.count

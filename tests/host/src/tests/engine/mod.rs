@@ -2,6 +2,7 @@
 
 mod aborts;
 mod aer_keeper;
+mod buffer_list;
 mod capture;
 mod command_table;
 mod data_pointer;

@@ -19,13 +19,13 @@ use crate::{
 const LIST: u64 = 0x7f00_0000_0000;
 
 /// List pages somewhere in memory, not in order.
-struct Pages {
+pub(super) struct Pages {
     count: usize,
     entries: HashMap<u64, u64>,
 }
 
 impl Pages {
-    fn new(count: usize) -> Self {
+    pub(super) fn new(count: usize) -> Self {
         Self {
             count,
             entries: HashMap::new(),
@@ -50,7 +50,7 @@ impl ListMemory for Pages {
 
 /// What a controller makes of a data pointer for `length` bytes: the pieces of
 /// memory it accesses.
-fn controller_reads(pointer: DataPointer, length: u64, list: &Pages) -> Vec<(u64, u64)> {
+pub(super) fn controller_reads(pointer: DataPointer, length: u64, list: &Pages) -> Vec<(u64, u64)> {
     let mut pieces = Vec::new();
     let first = length.min(PAGE_BYTES - pointer.first % PAGE_BYTES);
     pieces.push((pointer.first, first));
@@ -81,7 +81,7 @@ fn controller_reads(pointer: DataPointer, length: u64, list: &Pages) -> Vec<(u64
     pieces
 }
 
-fn bytes(pieces: impl IntoIterator<Item = (u64, u64)>) -> Vec<(u64, u64)> {
+pub(super) fn bytes(pieces: impl IntoIterator<Item = (u64, u64)>) -> Vec<(u64, u64)> {
     // Adjacent pieces joined, so that only the bytes matter.
     let mut joined: Vec<(u64, u64)> = Vec::new();
     for (address, length) in pieces {

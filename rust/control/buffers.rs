@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Buffers of rings that stay mapped for a controller.
+//!
+//! A buffer's pages belong to the ring it is registered with; how the
+//! controller sees them is kept here, by where io_uring keeps the list of the
+//! pages, until the ring lets go of the buffer or the driver of the controller.
+
+use zerocopy::little_endian::U64;
+
+use kernel::{
+    fs::File,
+    page::PAGE_SIZE,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        atomic::{Atomic, Relaxed},
+        Arc,
+    },
+};
+
+use crate::{
+    engine::{
+        buffer_list::{self, Part},
+        prp::{self, DataPointer},
+    },
+    glue::{
+        dma::DmaDevice,
+        locked_memory::LockedMemory,
+        mapping::{Direction, Mapping},
+        pins::{Pins, UserRange},
+        range_map::RangeMap,
+        uring::{BufferPlace, Issue, Lender, RegisteredBuffer},
+    },
+};
+
+use super::scratch::List;
+
+/// Largest buffer, as with other registered buffers.
+const BUFFER_BYTES_MAX: usize = 1 << 30;
+
+/// How the controller sees a buffer. It is mapped until this is dropped.
+struct Image {
+    place: BufferPlace,
+    /// How far from the start of its first page the buffer begins.
+    head_bytes: u64,
+    /// Where the controller sees each of its pages.
+    pages: KVVec<U64>,
+    list: List,
+    _mapping: Mapping,
+}
+
+/// The buffers that are mapped for one controller.
+#[pin_data]
+pub(crate) struct MappedBuffers {
+    device: DmaDevice,
+    /// How many there are, so that those who use none need not look.
+    count: Atomic<usize>,
+    /// By place.
+    #[pin]
+    images: RangeMap<Arc<Image>>,
+}
+
+/// What a ring has of a buffer, dropped in the order of the fields.
+struct Loan {
+    buffers: Arc<MappedBuffers>,
+    _locked: LockedMemory,
+    /// Keeps the module.
+    _file: ARef<File>,
+}
+
+impl Lender for Loan {
+    fn returned(&self, first: usize) {
+        self.buffers.unmap(first);
+    }
+}
+
+impl MappedBuffers {
+    /// # Errors
+    ///
+    /// ENOMEM.
+    pub(super) fn new(device: &DmaDevice) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                device: device.clone(),
+                count: Atomic::new(0),
+                images <- RangeMap::new(),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Registers `range` as the buffer that `issue` names. Sleeps.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL for an empty range or one that is too long; EFAULT if the process
+    /// may not read and write it; ENOMEM, also for more than the process may
+    /// lock; those of [`Issue::lend`].
+    pub(super) fn register(self: &Arc<Self>, issue: &Issue, range: UserRange) -> Result {
+        if range.length_bytes == 0 || range.length_bytes > BUFFER_BYTES_MAX {
+            return Err(EINVAL);
+        }
+        let loan = Loan {
+            buffers: self.clone(),
+            _locked: LockedMemory::charge(range.pages())?,
+            _file: issue.file(),
+        };
+        let pins = Pins::lasting(range)?;
+        let mut mapping = Mapping::new(&self.device);
+        mapping.map_pinned(&pins, &[range], Direction::Both)?;
+        let (pages, list) = describe(&self.device, &mapping)?;
+        let place = issue.lend(pins, range, loan)?;
+        let image = Image {
+            place,
+            head_bytes: (range.address % PAGE_SIZE) as u64,
+            pages,
+            list,
+            _mapping: mapping,
+        };
+        self.keep(image).inspect_err(|_| issue.take_back())
+    }
+
+    fn keep(&self, image: Image) -> Result {
+        let BufferPlace { first, last } = image.place;
+        let image = Arc::new(image, GFP_KERNEL)?;
+        self.images.insert(first..=last, image)?;
+        self.count.fetch_add(1, Relaxed);
+        Ok(())
+    }
+
+    /// Describes the bytes from `begin` on of a registered buffer, for a command
+    /// that io_uring keeps it for. `None` if it is none of these, or cannot be
+    /// described so.
+    pub(super) fn describe(
+        &self,
+        buffer: &RegisteredBuffer<'_>,
+        begin: u64,
+        length_bytes: usize,
+    ) -> Option<DataPointer> {
+        if self.count.load(Relaxed) == 0 || !self.device.stays_in_sync() {
+            return None;
+        }
+        self.images
+            .with(buffer.list_address(), |image| {
+                let part = Part {
+                    begin_bytes: image.head_bytes.checked_add(begin)?,
+                    length_bytes: length_bytes as u64,
+                };
+                buffer_list::describe(part, &image.pages, &image.list)
+            })
+            .flatten()
+    }
+
+    fn unmap(&self, first: usize) {
+        let image = self.images.take(first);
+        if image.is_some() {
+            self.count.fetch_sub(1, Relaxed);
+        }
+    }
+
+    /// Unmaps all of them, before the controller is let go. No command may use
+    /// one any more. Sleeps.
+    pub(super) fn unmap_all(&self) {
+        while let Some(first) = self.images.with_first(|image| image.place.first) {
+            self.unmap(first);
+        }
+    }
+}
+
+/// Where the controller sees the memory pages of what is mapped, and a list of
+/// them.
+fn describe(device: &DmaDevice, mapping: &Mapping) -> Result<(KVVec<U64>, List)> {
+    let mut pages = KVVec::new();
+    for entry in prp::entries(mapping.segments().iter().copied()) {
+        let page = entry - entry % prp::PAGE_BYTES;
+        pages.push(U64::new(page), GFP_KERNEL)?;
+    }
+    let mut list = List::with_pages(device, buffer_list::list_pages(pages.len()))?;
+    buffer_list::write(&pages, &mut list).map_err(|_| EINVAL)?;
+    Ok((pages, list))
+}
