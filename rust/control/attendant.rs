@@ -14,6 +14,7 @@ use crate::{
     engine::{
         capture::{CapturePlan, Pending},
         event_log::Cursor,
+        filter::Filter,
         record::Record,
         snapshot::{Snapshot, SnapshotStore},
     },
@@ -99,8 +100,9 @@ impl Attendant {
         let mut records = [Record::default(); BATCH];
         loop {
             let mut cursor = self.announced.lock();
-            let batch = self.controller.stream().read(*cursor, &mut records);
-            *cursor = batch.after(batch.count);
+            let stream = self.controller.stream();
+            let batch = stream.read(*cursor, &Filter::ALL, &mut records);
+            *cursor = batch.after(batch.count, &records);
             drop(cursor);
             if batch.count == 0 {
                 return;

@@ -7,6 +7,7 @@
 //! of the device.
 //!
 //! - [`stream`]: the event records and who waits for them;
+//! - [`reader`]: who reads them, and where it stands;
 //! - [`command_queue`]: a pair of queues and what is outstanding on it;
 //! - [`outstanding`]: whose a command is and how long it may take;
 //! - [`admin`]: the admin queue, the Asynchronous Event Requests included;
@@ -42,6 +43,7 @@ pub(crate) mod io_queues;
 pub(crate) mod namespaces;
 mod outstanding;
 pub(crate) mod passthrough;
+pub(crate) mod reader;
 pub(crate) mod ring;
 mod scratch;
 pub(crate) mod stream;

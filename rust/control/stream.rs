@@ -13,7 +13,9 @@ use kernel::{
 
 use crate::{
     engine::{
+        claim::{Claim, Claimed, ReaderId, Standing},
         event_log::{BadPosition, Batch, Cursor, EventLog, Origin},
+        filter::Filter,
         record::{Lifecycle, Record, Sequence},
     },
     glue::{
@@ -34,15 +36,21 @@ pub(crate) enum NoRecord {
     Interrupted,
     /// There will be none any more.
     Ended,
+    /// Another reader has the stream to itself.
+    Claimed,
+    /// Nobody reads.
+    NoReader,
 }
 
 /// What a stream can tell a reader without waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Glance {
-    /// There is a record at the cursor.
+    /// There is a record for it.
     pub(crate) has_record: bool,
     /// No record will be added.
     pub(crate) ended: bool,
+    /// Another reader has the stream to itself.
+    pub(crate) claimed: bool,
 }
 
 /// Numbers for people who look at a stream from outside.
@@ -56,6 +64,8 @@ pub(crate) struct Totals {
 struct Log {
     events: EventLog<KVVec<Record>>,
     ended: bool,
+    claim: Claim,
+    readers: u64,
 }
 
 /// Those who wait for a record.
@@ -98,7 +108,12 @@ impl EventStream {
             try_pin_init!(Self {
                 id: StreamId(random_u64()),
                 log <- new_spinlock_irq!(
-                    Log { events, ended: false },
+                    Log {
+                        events,
+                        ended: false,
+                        claim: Claim::default(),
+                        readers: 0,
+                    },
                     "nvme_rs::EventStream::log"
                 ),
                 bell <- Bell::new(pin_init!(Waiters {
@@ -154,25 +169,92 @@ impl EventStream {
         self.log.lock().events.seek(cursor, origin, offset_bytes)
     }
 
-    /// Copies what comes next for `cursor` to the front of `out`.
-    pub(crate) fn read(&self, cursor: Cursor, out: &mut [Record]) -> Batch {
-        self.log.lock().events.read(cursor, out)
+    /// Copies what comes next for `cursor` and is shown by `filter` to the front
+    /// of `out`, whoever has claimed the stream.
+    pub(crate) fn read(&self, cursor: Cursor, filter: &Filter, out: &mut [Record]) -> Batch {
+        self.log.lock().events.read(cursor, filter, out)
     }
 
-    pub(crate) fn glance(&self, cursor: Cursor) -> Glance {
+    /// As [`Self::read`], for a reader.
+    ///
+    /// # Errors
+    ///
+    /// [`Claimed`].
+    pub(crate) fn read_for(
+        &self,
+        reader: ReaderId,
+        cursor: Cursor,
+        filter: &Filter,
+        out: &mut [Record],
+    ) -> Result<Batch, Claimed> {
         let log = self.log.lock();
-        Glance {
-            has_record: log.events.has_record(cursor),
-            ended: log.ended,
+        log.claim.check(reader)?;
+        Ok(log.events.read(cursor, filter, out))
+    }
+
+    /// What there is for a reader from `cursor` on.
+    pub(crate) fn glance(&self, reader: ReaderId, mut cursor: Cursor, filter: &Filter) -> Glance {
+        let mut record = [Record::default()];
+        loop {
+            let log = self.log.lock();
+            let claimed = log.claim.check(reader).is_err();
+            let batch = log.events.read(cursor, filter, &mut record);
+            if claimed || batch.count > 0 || !batch.more {
+                return Glance {
+                    has_record: batch.count > 0,
+                    ended: log.ended,
+                    claimed,
+                };
+            }
+            // Nobody has to wait until all hidden records were looked at.
+            drop(log);
+            cursor = batch.after(0, &record);
         }
     }
 
-    /// Sleeps until there is a record at what `cursor` says, whenever something
-    /// changed. It may take a spinlock.
-    pub(crate) fn wait(&self, cursor: impl Fn() -> Cursor) -> Result<(), NoRecord> {
+    /// Tells a reader from all others.
+    pub(crate) fn next_reader(&self) -> ReaderId {
+        let mut log = self.log.lock();
+        log.readers = log.readers.wrapping_add(1);
+        ReaderId(log.readers)
+    }
+
+    /// Gives the stream to `reader` alone. All others are sent away.
+    ///
+    /// # Errors
+    ///
+    /// [`Claimed`] if it is another's.
+    pub(crate) fn claim(&self, reader: ReaderId) -> Result<(), Claimed> {
+        self.log.lock().claim.take(reader)?;
+        self.changed().notify_all();
+        Ok(())
+    }
+
+    /// Ends the claim of `reader`, if it has one. Not under a lock.
+    pub(crate) fn release(&self, reader: ReaderId) {
+        let released = self.log.lock().claim.release(reader);
+        if released {
+            self.changed().notify_all();
+        }
+    }
+
+    pub(crate) fn standing(&self, reader: ReaderId) -> Standing {
+        self.log.lock().claim.standing(reader)
+    }
+
+    /// Sleeps until there is a record, hidden or not, where the reader stands
+    /// that `place` names, whenever something changed. It may take a spinlock.
+    pub(crate) fn wait(
+        &self,
+        place: impl Fn() -> Option<(ReaderId, Cursor)>,
+    ) -> Result<(), NoRecord> {
         let mut log = self.log.lock();
         loop {
-            if log.events.has_record(cursor()) {
+            let (reader, cursor) = place().ok_or(NoRecord::NoReader)?;
+            if log.claim.check(reader).is_err() {
+                return Err(NoRecord::Claimed);
+            }
+            if log.events.has_record(cursor) {
                 return Ok(());
             }
             if log.ended {

@@ -13,28 +13,47 @@
 //! Reading is in two steps, so that a failed copy to user space consumes
 //! nothing: [`EventLog::read`] returns what comes next, and the caller moves
 //! its cursor past as much of that as arrived.
+//!
+//! A reader does not see records that its [`Filter`] hides. It learns all the
+//! same of every record that was overwritten before it got there, because
+//! nobody knows any more whether that would have been hidden.
 
 use core::ops::DerefMut;
 
-use super::record::{Record, Sequence, RECORD_BYTES};
+use super::{
+    filter::Filter,
+    record::{Record, Sequence, RECORD_BYTES},
+};
+
+/// How many records are looked at in one go: the caller has a lock.
+const LOOK_MAX: usize = 256;
 
 /// The storage handed to a log has a size that is no power of two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotAPowerOfTwo;
 
-/// Where a reader stands: the number of the record it reads next.
+/// Where a reader stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Cursor(Sequence);
+pub(crate) struct Cursor {
+    next: Sequence,
+    /// How many records the reader missed, and has not been told of yet for
+    /// want of a record to tell it with.
+    lost: u64,
+}
 
 impl Cursor {
+    fn new(next: Sequence) -> Self {
+        Self { next, lost: 0 }
+    }
+
     /// The number of the record that is read next.
     pub(crate) fn number(self) -> Sequence {
-        self.0
+        self.next
     }
 
     /// The file position of the record that is read next.
     pub(crate) fn position(self) -> i64 {
-        i64::try_from(self.0 .0)
+        i64::try_from(self.next.0)
             .ok()
             .and_then(|number| number.checked_mul(RECORD_BYTES as i64))
             .unwrap_or(i64::MAX)
@@ -61,17 +80,32 @@ pub(crate) struct BadPosition;
 pub(crate) struct Batch {
     /// How many records were put at the front of the caller's slice.
     pub(crate) count: usize,
+    /// There are records that were not looked at yet.
+    pub(crate) more: bool,
     from: Cursor,
+    /// The first record that was looked at.
     start: Sequence,
+    /// Where the reader stands after having taken all.
+    end: Cursor,
 }
 
 impl Batch {
-    /// Where the reader stands after having taken the first `taken` records.
-    /// Having taken none, it has not learnt either what it lost.
-    pub(crate) fn after(self, taken: usize) -> Cursor {
-        match taken.min(self.count) {
-            0 => self.from,
-            taken => Cursor(self.start.plus(taken as u64)),
+    /// Where the reader stands after having taken the first `taken` of the
+    /// records, which `out` has in front. Having taken none of them, it has not
+    /// learnt either what it lost.
+    pub(crate) fn after(self, taken: usize, out: &[Record]) -> Cursor {
+        if taken >= self.count {
+            return self.end;
+        }
+        let last = taken.checked_sub(1).and_then(|last| out.get(last));
+        match last {
+            // CAST: The ring is shorter than 2^32 records.
+            Some(last) => Cursor::new(
+                self.start
+                    .plus(u64::from(last.dw2.wrapping_sub(self.start.0 as u32)))
+                    .next(),
+            ),
+            None => self.from,
         }
     }
 }
@@ -151,7 +185,7 @@ impl<S: DerefMut<Target = [Record]>> EventLog<S> {
 
     /// A cursor after the newest record.
     pub(crate) fn end(&self) -> Cursor {
-        Cursor(self.next)
+        Cursor::new(self.next)
     }
 
     /// A cursor at record `number`, overwritten or not, or after the newest.
@@ -163,7 +197,7 @@ impl<S: DerefMut<Target = [Record]>> EventLog<S> {
         if number < Sequence::FIRST || number > self.next {
             return Err(BadPosition);
         }
-        Ok(Cursor(number))
+        Ok(Cursor::new(number))
     }
 
     /// Where a reader at `cursor` stands after a seek.
@@ -184,41 +218,51 @@ impl<S: DerefMut<Target = [Record]>> EventLog<S> {
         let base = match origin {
             Origin::Start if offset_bytes == 0 => self.oldest(),
             Origin::Start => Sequence(0),
-            Origin::Current => cursor.0,
+            Origin::Current => cursor.next,
             Origin::End => self.next,
         };
         let number = base.0.checked_add_signed(offset_bytes / record_bytes);
         self.at(Sequence(number.ok_or(BadPosition)?))
     }
 
-    /// Whether [`Self::read`] would find a record.
+    /// Whether there is a record at `cursor`, hidden or not.
     pub(crate) fn has_record(&self, cursor: Cursor) -> bool {
-        cursor.0 < self.next
+        cursor.next < self.next
     }
 
-    /// Copies the records at `cursor` to the front of `out`, as many as fit
-    /// and are there. The first of them says how many were lost before it.
-    pub(crate) fn read(&self, cursor: Cursor, out: &mut [Record]) -> Batch {
-        let start = cursor.0.max(self.oldest());
-        let mut lost = start.since(cursor.0);
+    /// Copies the records at `cursor` that `filter` shows to the front of
+    /// `out`, as many as fit. The first of them says how many were lost before
+    /// it. Looks at a limited number of records.
+    pub(crate) fn read(&self, cursor: Cursor, filter: &Filter, out: &mut [Record]) -> Batch {
+        let start = cursor.next.max(self.oldest());
+        let mut lost = cursor.lost.saturating_add(start.since(cursor.next));
         let mut number = start;
         let mut count = 0;
-        for slot in out {
-            if number >= self.next {
-                break;
-            }
-            let Some(record) = self.storage.get(self.index(number)) else {
+        for _ in 0..LOOK_MAX {
+            let Some(slot) = out.get_mut(count) else {
                 break;
             };
-            *slot = record.with_lost(lost);
-            lost = 0;
+            let found = self.storage.get(self.index(number));
+            let Some(record) = found.filter(|_| number < self.next) else {
+                break;
+            };
             number = number.next();
-            count += 1;
+            if filter.shows(record) {
+                *slot = record.with_lost(lost);
+                lost = 0;
+                count += 1;
+            }
         }
         Batch {
             count,
+            more: number < self.next,
             from: cursor,
             start,
+            end: if out.is_empty() {
+                cursor
+            } else {
+                Cursor { next: number, lost }
+            },
         }
     }
 

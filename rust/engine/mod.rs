@@ -12,6 +12,8 @@
 //! - [`aer_keeper`]: keeps Asynchronous Event Requests outstanding.
 //! - [`record`]: the 16-byte record a reader sees.
 //! - [`event_log`]: the records of one controller, and the cursors over them.
+//! - [`filter`]: which of them a reader wants to see.
+//! - [`claim`]: whether one reader has the stream to itself.
 //! - [`capture`]: which log pages are to be read for which events, and how.
 //! - [`storm`]: which event classes fire too often, and for how long to leave
 //!   them alone.
@@ -26,10 +28,12 @@ pub(crate) mod aborts;
 pub(crate) mod aer_keeper;
 pub(crate) mod buffer_list;
 pub(crate) mod capture;
+pub(crate) mod claim;
 pub(crate) mod command_table;
 pub(crate) mod data_pointer;
 pub(crate) mod doorbell;
 pub(crate) mod event_log;
+pub(crate) mod filter;
 pub(crate) mod lifecycle;
 pub(crate) mod policy;
 pub(crate) mod prp;

@@ -62,6 +62,16 @@ pub(crate) enum Source {
     Controller = 0,
     Lifecycle = 1,
     CommandEffect = 2,
+    Provider = 3,
+}
+
+impl Source {
+    const ALL: [Self; 4] = [
+        Self::Controller,
+        Self::Lifecycle,
+        Self::CommandEffect,
+        Self::Provider,
+    ];
 }
 
 /// What the driver reports of a controller.
@@ -230,10 +240,15 @@ impl Record {
         }
     }
 
+    /// Who speaks.
+    pub(crate) fn source(self) -> Option<Source> {
+        let source = (self.dw3 >> dw3::SOURCE_SHIFT) & dw3::SOURCE_MASK;
+        Source::ALL.get(source as usize).copied()
+    }
+
     /// What the controller said, if it did.
     pub(crate) fn controller_event(self) -> Option<AsynchronousEvent> {
-        let source = (self.dw3 >> dw3::SOURCE_SHIFT) & dw3::SOURCE_MASK;
-        (source == Source::Controller as u32).then_some(AsynchronousEvent(self.dw0))
+        (self.source() == Some(Source::Controller)).then_some(AsynchronousEvent(self.dw0))
     }
 
     /// This record, as seen by a reader that missed `lost` before it.

@@ -7,10 +7,10 @@
 use core::{marker::PhantomData, ptr::NonNull};
 
 use kernel::{
-    fs::File,
+    fs::{File, LocalFile},
     iov::IovIterDest,
     prelude::*,
-    sync::{poll::PollTable, Arc},
+    sync::{aref::ARef, poll::PollTable, Arc},
     types::ForeignOwnable, //
 };
 
@@ -47,6 +47,8 @@ pub(crate) enum Readiness {
     Gone,
     /// There is something to read, and nothing comes after it.
     ReadableThenGone,
+    /// A read would fail.
+    Refused,
 }
 
 /// Whether a file was opened for writing.
@@ -54,14 +56,19 @@ pub(crate) enum Readiness {
 pub(crate) enum OpenMode {
     ReadOnly,
     Writable,
+    /// For writing and not for reading.
+    WriteOnly,
 }
 
 impl OpenMode {
     fn of(mode: bindings::fmode_t) -> Self {
-        if mode & bindings::FMODE_WRITE == 0 {
-            Self::ReadOnly
-        } else {
-            Self::Writable
+        match (
+            mode & bindings::FMODE_READ != 0,
+            mode & bindings::FMODE_WRITE != 0,
+        ) {
+            (_, false) => Self::ReadOnly,
+            (true, true) => Self::Writable,
+            (false, true) => Self::WriteOnly,
         }
     }
 }
@@ -106,10 +113,62 @@ pub(crate) trait FileOperations: Send + Sync + Sized + 'static {
     const OPERATIONS: Operations<Self>;
 
     /// A file on `node` is opened.
-    fn open(node: Arc<Self::Node>) -> impl PinInit<Self, Error>;
+    fn open(node: Arc<Self::Node>, mode: OpenMode) -> impl PinInit<Self, Error>;
 
     /// `ioctl()`. Returns what the system call returns.
-    fn ioctl(self: Pin<&Self>, call: Ioctl) -> Result<isize>;
+    fn ioctl(self: Pin<&Self>, own: Own<'_, Self>, call: Ioctl) -> Result<isize>;
+}
+
+/// The file that an operation is called on.
+///
+/// # Invariants
+///
+/// The file was opened by [`Operations::open`] of `F`.
+pub(crate) struct Own<'a, F> {
+    file: &'a File,
+    _state: PhantomData<fn(F)>,
+}
+
+impl<F: FileOperations> Own<'_, F> {
+    /// Another file of the same device, that the calling process has open.
+    ///
+    /// # Errors
+    ///
+    /// EBADF if it has no such descriptor; EINVAL if the file is of another
+    /// device.
+    pub(crate) fn peer(&self, descriptor: i32) -> Result<Peer<F>> {
+        let file = LocalFile::fget(u32::try_from(descriptor).map_err(|_| EBADF)?)?;
+        // SAFETY: Both files are open, and what they can do does not change.
+        let same = unsafe { (*file.as_ptr()).f_op == (*self.file.as_ptr()).f_op };
+        if !same {
+            return Err(EINVAL);
+        }
+        // INVARIANT: Only `Operations::open` of `F` is in the table with which
+        // both files were opened.
+        Ok(Peer {
+            file,
+            _state: PhantomData,
+        })
+    }
+}
+
+/// An open file, kept from being released.
+///
+/// # Invariants
+///
+/// The file was opened by [`Operations::open`] of `F`.
+pub(crate) struct Peer<F> {
+    file: ARef<LocalFile>,
+    _state: PhantomData<fn(F)>,
+}
+
+impl<F: FileOperations> Peer<F> {
+    pub(crate) fn state(&self) -> Pin<&F> {
+        // SAFETY: By the type invariant, `open` set the private data, which
+        // lives until the file is released; the reference to the file prevents
+        // that.
+        unsafe { Pin::<KBox<F>>::borrow((*self.file.as_ptr()).private_data) }
+    }
 }
 
 /// An open file that is a stream: it can be read and waited for, and remembers
@@ -199,7 +258,9 @@ impl<F: FileOperations> Operations<F> {
         let Some(node) = region.find(number) else {
             return ENXIO.to_errno();
         };
-        match KBox::pin_init(F::open(node), GFP_KERNEL) {
+        // SAFETY: The file is being opened, nobody else has it.
+        let mode = OpenMode::of(unsafe { (*file).f_mode });
+        match KBox::pin_init(F::open(node, mode), GFP_KERNEL) {
             Err(error) => error.to_errno(),
             Ok(state) => {
                 // SAFETY: The file is being opened, nobody else has it.
@@ -241,7 +302,16 @@ impl<F: FileOperations> Operations<F> {
             mode: OpenMode::of(mode),
             abi: if compat { Abi::Compat } else { Abi::Native },
         };
-        match state.ioctl(call) {
+        // SAFETY: The file is valid during this call, and an ioctl does not use
+        // the file position.
+        //
+        // INVARIANT: By the safety requirement.
+        let file = unsafe { File::from_raw_file(file) };
+        let own = Own {
+            file,
+            _state: PhantomData,
+        };
+        match state.ioctl(own, call) {
             Ok(value) => value,
             Err(error) => error.to_errno() as c_long,
         }
@@ -408,6 +478,7 @@ impl<F: Stream> Operations<F> {
             Readiness::Readable => bindings::POLL_READABLE,
             Readiness::Gone => bindings::POLL_GONE,
             Readiness::ReadableThenGone => bindings::POLL_READABLE | bindings::POLL_GONE,
+            Readiness::Refused => bindings::POLL_REFUSED,
         }
     }
 }

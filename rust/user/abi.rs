@@ -6,6 +6,7 @@ use core::mem::size_of;
 
 use crate::{
     engine::{
+        claim::Standing,
         record::{dw0, dw3, EffectKind, Lifecycle, Source, RECORD_BYTES},
         storm::EventClass,
     },
@@ -34,6 +35,11 @@ const _: () = {
     assert!(
         uapi::nvme_event_source_NVME_EVENT_SOURCE_COMMAND_EFFECT == Source::CommandEffect as u32
     );
+
+    assert!(uapi::nvme_event_source_NVME_EVENT_SOURCE_PROVIDER == Source::Provider as u32);
+    assert!(uapi::nvme_event_claim_NVME_EVENT_CLAIM_NONE == Standing::Free as u32);
+    assert!(uapi::nvme_event_claim_NVME_EVENT_CLAIM_HOLDER == Standing::Holder as u32);
+    assert!(uapi::nvme_event_claim_NVME_EVENT_CLAIM_OTHER == Standing::Shut as u32);
 
     let class = EventClass(0);
     let status = Status(0);

@@ -1,65 +1,76 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! An open `/dev/nvmeN`: a reader of the controller's event stream.
+//! An open `/dev/nvmeN`: a reader of the controller's event stream, alone or
+//! with others.
 
 use kernel::{
     fs::File,
     iov::IovIterDest,
+    new_spinlock_irq,
     prelude::*,
-    sync::{poll::PollTable, Arc}, //
+    sync::{poll::PollTable, Arc, SpinLockIrq}, //
 };
 
 use crate::{
     control::{
         handle::Handle,
+        reader::{Place, Reader},
         stream::{EventStream, NoRecord},
-        turn::Turn,
     },
     engine::{
+        claim::Claimed,
         event_log::{Cursor, Origin},
+        filter::Filter,
         record::{Record, Sequence, RECORD_BYTES},
     },
     glue::{
         fasync::AsyncFiles,
         file_operations::{
-            Blocking, FileOperations, Ioctl, Issued, OpenMode, Operations, Readiness,
+            Blocking, FileOperations, Ioctl, Issued, OpenMode, Operations, Own, Readiness,
             RingOperations, Stream, Whence,
         },
         uring::{Issue, Poller},
     },
 };
 
-use super::{ioctl, ring};
+use super::{events, ioctl, ring};
 
 /// How many records are copied at a time.
 const BATCH: usize = 16;
 
-/// A reader, with a cursor of its own.
-///
-/// Whoever reads has the cursor's turn from looking for records until the
-/// cursor is moved past those copied, so that threads that share a file get
-/// each record once. Nobody has it while waiting for an event.
+/// An open file. One that is open for reading is a [`Reader`], its own or one
+/// that it shares with others.
 #[pin_data]
 pub(crate) struct EventFile {
     handle: Arc<Handle>,
     #[pin]
-    cursor: Turn<Cursor>,
+    reader: SpinLockIrq<Option<Arc<Reader>>>,
 }
 
 impl FileOperations for EventFile {
     type Node = Handle;
     const OPERATIONS: Operations<Self> = Operations::stream().by_ring();
 
-    fn open(handle: Arc<Handle>) -> impl PinInit<Self, Error> {
-        let cursor = handle.stream().open();
-        try_pin_init!(Self {
-            handle,
-            cursor <- Turn::new(cursor),
-        }? Error)
+    fn open(handle: Arc<Handle>, mode: OpenMode) -> impl PinInit<Self, Error> {
+        pin_init::pin_init_scope(move || {
+            let reader = match mode {
+                OpenMode::ReadOnly | OpenMode::Writable => {
+                    Some(Reader::new(handle.stream().clone())?)
+                }
+                OpenMode::WriteOnly => None,
+            };
+            Ok(try_pin_init!(Self {
+                handle,
+                reader <- new_spinlock_irq!(reader, "nvme_rs::EventFile::reader"),
+            }? Error))
+        })
     }
 
-    fn ioctl(self: Pin<&Self>, call: Ioctl) -> Result<isize> {
-        ioctl::run(&self, call)
+    fn ioctl(self: Pin<&Self>, own: Own<'_, Self>, call: Ioctl) -> Result<isize> {
+        match events::run(&self, &own, call) {
+            Some(answer) => answer,
+            None => ioctl::run(&self.handle, call),
+        }
     }
 }
 
@@ -96,12 +107,14 @@ impl Stream for EventFile {
             Whence::Current => Origin::Current,
             Whence::End => Origin::End,
         };
-        let mut turn = self.cursor.take(Blocking::Allowed)?;
+        let reader = self.reader()?;
+        let mut turn = reader.take(Blocking::Allowed)?;
+        let place = turn.get();
         let cursor = self
             .stream()
-            .seek(turn.get(), origin, offset_bytes)
+            .seek(place.cursor, origin, offset_bytes)
             .map_err(|_| EINVAL)?;
-        turn.set(cursor);
+        turn.set(Place { cursor, ..place });
         drop(turn);
         self.moved();
         Ok(cursor.position())
@@ -113,8 +126,13 @@ impl Stream for EventFile {
 
     fn poll(self: Pin<&Self>, file: &File, table: &PollTable<'_>) -> Readiness {
         table.register_wait(file, self.stream().changed());
-        let glance = self.stream().glance(self.cursor.peek());
+        let Ok(reader) = self.reader() else {
+            return Readiness::Nothing;
+        };
+        let Place { cursor, filter } = reader.peek();
+        let glance = self.stream().glance(reader.id(), cursor, &filter);
         match (glance.has_record, glance.ended) {
+            _ if glance.claimed => Readiness::Refused,
             (false, false) => Readiness::Nothing,
             (true, false) => Readiness::Readable,
             (false, true) => Readiness::Gone,
@@ -124,7 +142,7 @@ impl Stream for EventFile {
 }
 
 impl EventFile {
-    pub(super) fn handle(&self) -> &Handle {
+    pub(super) fn handle(&self) -> &Arc<Handle> {
         &self.handle
     }
 
@@ -132,19 +150,52 @@ impl EventFile {
         self.handle.stream()
     }
 
-    /// The number of the record that is read next.
-    pub(super) fn cursor(&self) -> Cursor {
-        self.cursor.peek()
-    }
-
-    /// Goes to record `number`.
+    /// The reader that this file is at this moment.
     ///
     /// # Errors
     ///
-    /// EINVAL beyond the next record; ERESTARTSYS.
-    pub(super) fn go_to(&self, number: Sequence) -> Result {
-        let mut turn = self.cursor.take(Blocking::Allowed)?;
-        turn.set(self.stream().at(number).map_err(|_| EINVAL)?);
+    /// EBADF if it is open for writing only.
+    pub(super) fn reader(&self) -> Result<Arc<Reader>> {
+        self.reader.lock().clone().ok_or(EBADF)
+    }
+
+    fn is(&self, reader: &Arc<Reader>) -> bool {
+        let current = self.reader.lock();
+        current
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, reader))
+    }
+
+    /// Makes this file a reader of its own, where it stands.
+    ///
+    /// # Errors
+    ///
+    /// EBADF, ERESTARTSYS, ENOMEM.
+    pub(super) fn part(&self) -> Result {
+        let reader = self.reader()?;
+        // Whoever reads has moved the place, or starts again.
+        let turn = reader.take(Blocking::Allowed)?;
+        self.become_part_of(reader.part(turn.get())?);
+        Ok(())
+    }
+
+    /// Makes this file part of another reader. Reads that wait go on there.
+    pub(super) fn become_part_of(&self, reader: Arc<Reader>) {
+        let old = self.reader.lock().replace(reader);
+        // Outside of the lock: it may have a claim to give up.
+        drop(old);
+        self.moved();
+    }
+
+    /// Changes where the reader stands or what it sees.
+    ///
+    /// # Errors
+    ///
+    /// EBADF, ERESTARTSYS, those of `change`.
+    pub(super) fn change(&self, change: impl FnOnce(Place) -> Result<Place>) -> Result {
+        let reader = self.reader()?;
+        let mut turn = reader.take(Blocking::Allowed)?;
+        turn.set(change(turn.get())?);
         drop(turn);
         self.moved();
         Ok(())
@@ -158,14 +209,18 @@ impl EventFile {
     /// Reads at the cursor and moves it.
     fn read_on(&self, to: &mut IovIterDest<'_>, blocking: Blocking) -> Result<usize> {
         loop {
-            let mut turn = self.cursor.take(blocking)?;
-            let (length_bytes, after) = self.copy_records(turn.get(), to)?;
+            let reader = self.reader()?;
+            let mut turn = reader.take(blocking)?;
+            if !self.is(&reader) {
+                continue;
+            }
+            let (length_bytes, after) = self.copy_records(&reader, turn.get(), to)?;
             turn.set(after);
             drop(turn);
             if length_bytes > 0 {
                 return Ok(length_bytes);
             }
-            self.wait(blocking, || self.cursor.peek())?;
+            self.wait(blocking, None)?;
         }
     }
 
@@ -176,62 +231,91 @@ impl EventFile {
         to: &mut IovIterDest<'_>,
         blocking: Blocking,
     ) -> Result<usize> {
-        let cursor = self.stream().at(number).map_err(|_| EINVAL)?;
+        let mut cursor = self.stream().at(number).map_err(|_| EINVAL)?;
         loop {
-            let (length_bytes, _) = self.copy_records(cursor, to)?;
+            let reader = self.reader()?;
+            let filter = reader.peek().filter;
+            let (length_bytes, after) = self.copy_records(&reader, Place { cursor, filter }, to)?;
             if length_bytes > 0 {
                 return Ok(length_bytes);
             }
-            self.wait(blocking, || cursor)?;
+            cursor = after.cursor;
+            self.wait(blocking, Some(cursor))?;
         }
     }
 
     /// Copies as many whole records as fit and are there. Returns how many
-    /// bytes that were, and the cursor after those that arrived.
+    /// bytes that were, and the place after those that arrived and those that
+    /// are hidden.
     ///
     /// # Errors
     ///
-    /// EFAULT if not even one record could be copied.
+    /// EFAULT if not even one record could be copied; EBUSY if another reader
+    /// has the stream to itself.
     fn copy_records(
         &self,
-        mut cursor: Cursor,
+        reader: &Reader,
+        mut place: Place,
         to: &mut IovIterDest<'_>,
-    ) -> Result<(usize, Cursor)> {
+    ) -> Result<(usize, Place)> {
         let mut records = [Record::default(); BATCH];
         let mut copied_bytes = 0;
         loop {
             let room = (to.len() / RECORD_BYTES).min(BATCH);
+            if room == 0 {
+                return Ok((copied_bytes, place));
+            }
             let space = records.get_mut(..room).ok_or(EINVAL)?;
-            let batch = self.stream().read(cursor, space);
+            let read = self
+                .stream()
+                .read_for(reader.id(), place.cursor, &place.filter, space);
+            let batch = match read {
+                Ok(batch) => batch,
+                // What was copied was so before the claim.
+                Err(Claimed) if copied_bytes > 0 => return Ok((copied_bytes, place)),
+                Err(Claimed) => return Err(EBUSY),
+            };
             let arrived = space
                 .iter()
                 .take(batch.count)
                 .take_while(|record| to.copy_to_iter(&record.to_bytes()) == RECORD_BYTES)
                 .count();
-            cursor = batch.after(arrived);
+            place.cursor = batch.after(arrived, space);
             copied_bytes += arrived * RECORD_BYTES;
             if arrived < batch.count && copied_bytes == 0 {
                 return Err(EFAULT);
             }
-            if arrived < batch.count || batch.count == 0 {
-                return Ok((copied_bytes, cursor));
+            if arrived < batch.count || !batch.more {
+                return Ok((copied_bytes, place));
             }
         }
     }
 
-    /// Waits until there is a record at what `cursor` says.
-    fn wait(&self, blocking: Blocking, cursor: impl Fn() -> Cursor) -> Result {
+    /// Waits until there is a record, hidden or not, at `cursor`, or where the
+    /// file stands.
+    fn wait(&self, blocking: Blocking, cursor: Option<Cursor>) -> Result {
+        let place = || {
+            let reader = self.reader.lock();
+            reader.as_ref().map(|reader| {
+                let cursor = cursor.unwrap_or_else(|| reader.peek().cursor);
+                (reader.id(), cursor)
+            })
+        };
         if blocking == Blocking::Refused {
-            let glance = self.stream().glance(cursor());
+            let (reader, cursor) = place().ok_or(EBADF)?;
+            let glance = self.stream().glance(reader, cursor, &Filter::ALL);
             return match (glance.has_record, glance.ended) {
+                _ if glance.claimed => Err(EBUSY),
                 (true, _) => Ok(()),
                 (false, true) => Err(ENODEV),
                 (false, false) => Err(EAGAIN),
             };
         }
-        self.stream().wait(cursor).map_err(|reason| match reason {
+        self.stream().wait(place).map_err(|reason| match reason {
             NoRecord::Interrupted => ERESTARTSYS,
             NoRecord::Ended => ENODEV,
+            NoRecord::Claimed => EBUSY,
+            NoRecord::NoReader => EBADF,
         })
     }
 }

@@ -7,6 +7,7 @@
 
 mod abi;
 pub(crate) mod debug;
+mod events;
 pub(crate) mod file;
 mod ioctl;
 pub(crate) mod names;

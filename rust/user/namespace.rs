@@ -15,7 +15,9 @@ use crate::{
     glue::{
         chardev::{Node, Region},
         class::Class,
-        file_operations::{FileOperations, Ioctl, Issued, OpenMode, Operations, RingOperations},
+        file_operations::{
+            FileOperations, Ioctl, Issued, OpenMode, Operations, Own, RingOperations,
+        },
         uring::{Issue, Poller},
     },
 };
@@ -40,11 +42,11 @@ impl FileOperations for NamespaceFile {
     type Node = NamespaceNode;
     const OPERATIONS: Operations<Self> = Operations::commands().by_ring();
 
-    fn open(node: Arc<NamespaceNode>) -> impl PinInit<Self, Error> {
+    fn open(node: Arc<NamespaceNode>, _: OpenMode) -> impl PinInit<Self, Error> {
         Ok(Self(node))
     }
 
-    fn ioctl(self: Pin<&Self>, call: Ioctl) -> Result<isize> {
+    fn ioctl(self: Pin<&Self>, _: Own<'_, Self>, call: Ioctl) -> Result<isize> {
         passthrough::on_namespace(&self.0.handle, &self.0.namespace, call)
     }
 }

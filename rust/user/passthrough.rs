@@ -318,7 +318,7 @@ fn status(answer: Answer) -> isize {
 pub(super) fn mode(open: OpenMode) -> FileMode {
     match open {
         OpenMode::ReadOnly => FileMode::ReadOnly,
-        OpenMode::Writable => FileMode::ReadWrite,
+        OpenMode::Writable | OpenMode::WriteOnly => FileMode::ReadWrite,
     }
 }
 

@@ -158,7 +158,7 @@ TEST_F(cursor, info_tells_what_there_is)
 
 TEST_F(cursor, structs_are_checked_before_anything_else)
 {
-	struct nvme_event_info info = { .size = sizeof(info) - 1 };
+	struct nvme_event_info info = { .size = NVME_EVENT_INFO_SIZE_VER0 - 1 };
 	struct nvme_event_resume wrong = { .size = sizeof(wrong) - 1 };
 	__u64 stream_id = info_of(self->fd).stream_id;
 

@@ -64,7 +64,12 @@ struct nvme_event {
  *	to do with each other.
  * @oldest: number of the oldest record that is kept
  * @newest: number of the newest record; @oldest - 1 if there is none
- * @cursor: number of the record this file reads next
+ * @cursor: number of the record this file reads next; 0 if it is open for
+ *	writing only
+ * @claim: an &enum nvme_event_claim
+ * @reserved: zero
+ *
+ * The struct may grow at its end. A caller that knows less of it gets less.
  */
 struct nvme_event_info {
 	__u32 size;
@@ -73,6 +78,23 @@ struct nvme_event_info {
 	__u64 oldest;
 	__u64 newest;
 	__u64 cursor;
+	__u32 claim;
+	__u32 reserved;
+};
+
+/* Up to and with the cursor. */
+#define NVME_EVENT_INFO_SIZE_VER0	40
+
+/**
+ * enum nvme_event_claim - whether somebody reads alone
+ * @NVME_EVENT_CLAIM_NONE: nobody
+ * @NVME_EVENT_CLAIM_HOLDER: this file, or the group that it is part of
+ * @NVME_EVENT_CLAIM_OTHER: another one; reading gives EBUSY
+ */
+enum nvme_event_claim {
+	NVME_EVENT_CLAIM_NONE	= 0,
+	NVME_EVENT_CLAIM_HOLDER	= 1,
+	NVME_EVENT_CLAIM_OTHER	= 2,
 };
 
 /**
@@ -89,14 +111,83 @@ struct nvme_event_resume {
 	__u64 number;
 };
 
+/**
+ * enum nvme_event_reading - how a file shares the events with others
+ * @NVME_EVENT_BROADCAST: it reads all events, with a place and a filter of its
+ *	own. So does every file at first. One that was part of a group goes on
+ *	where the group stands; an exclusive claim of its own ends.
+ * @NVME_EVENT_EXCLUSIVE: nobody else reads. While it is so, reads of others,
+ *	blocked ones included, fail with EBUSY, and poll() gives them POLLERR;
+ *	they stay where they are. It ends with NVME_EVENT_BROADCAST and with the
+ *	last close of the file, or of the group's last file. Commands of others
+ *	go on. Needs CAP_SYS_ADMIN.
+ * @NVME_EVENT_SHARED: it joins the file with descriptor @fd: both have one
+ *	place and one filter from now on, those of @fd, and each record goes to
+ *	one of them.
+ */
+enum nvme_event_reading {
+	NVME_EVENT_BROADCAST	= 0,
+	NVME_EVENT_EXCLUSIVE	= 1,
+	NVME_EVENT_SHARED	= 2,
+};
+
+/**
+ * struct nvme_event_mode - share the events with others in another way
+ * @size: size of the struct
+ * @flags: must be zero
+ * @reading: an &enum nvme_event_reading
+ * @fd: for NVME_EVENT_SHARED: another open file of the same controller; else
+ *	must be zero
+ */
+struct nvme_event_mode {
+	__u32 size;
+	__u32 flags;
+	__u32 reading;
+	__s32 fd;
+};
+
+/**
+ * struct nvme_event_filter - which events to read
+ * @size: size of the struct
+ * @flags: must be zero
+ * @controller: for records of NVME_EVENT_SOURCE_CONTROLLER, by their type: bit
+ *	n shows those with information n, bit 31 those with 31 or more
+ * @lifecycle: likewise for NVME_EVENT_SOURCE_LIFECYCLE
+ * @command_effect: likewise for NVME_EVENT_SOURCE_COMMAND_EFFECT
+ * @provider: likewise for NVME_EVENT_SOURCE_PROVIDER
+ * @reserved: must be zero
+ *
+ * A fresh file has all bits set. read() passes over what is hidden, and poll()
+ * does not report it. LOST counts all records that were overwritten before this
+ * reader came to them: nobody knows any more which would have been hidden. What
+ * a read has passed over does not come back with another filter, but with
+ * lseek().
+ */
+struct nvme_event_filter {
+	__u32 size;
+	__u32 flags;
+	__u32 controller[8];
+	__u32 lifecycle;
+	__u32 command_effect;
+	__u32 provider;
+	__u32 reserved;
+};
+
 /*
  * NVME_EVENT_IOCTL_INFO: EINVAL for a size below that of the struct's first
  * version or for flags.
  * NVME_EVENT_IOCTL_RESUME: ESTALE if this is another stream; EINVAL as above
  * and for a number beyond the record that comes next.
+ * NVME_EVENT_IOCTL_MODE: EACCES without CAP_SYS_ADMIN, EBUSY if another reader
+ * has the events to itself; EBADF if @fd is no open file, EINVAL if it is none
+ * of this controller.
+ * RESUME, MODE and FILTER: EBADF if the file, or @fd, is open for writing only.
  */
-#define NVME_EVENT_IOCTL_INFO	_IOWR('N', 0xa0, struct nvme_event_info)
+#define NVME_EVENT_IOCTL_INFO	\
+	_IOC(_IOC_READ | _IOC_WRITE, 'N', 0xa0, NVME_EVENT_INFO_SIZE_VER0)
 #define NVME_EVENT_IOCTL_RESUME	_IOW('N', 0xa1, struct nvme_event_resume)
+#define NVME_EVENT_IOCTL_MODE	_IOW('N', 0xa2, struct nvme_event_mode)
+#define NVME_EVENT_IOCTL_FILTER	_IOW('N', 0xa3, struct nvme_event_filter)
 
 /* Fields of &struct nvme_event.dw0. */
 #define NVME_EVENT_TYPE(dw0)		((dw0) & 0x7)

@@ -6,6 +6,7 @@ use proptest::{prelude::*, test_runner::TestCaseResult};
 
 use crate::engine::{
     event_log::{BadPosition, Cursor, EventLog, NotAPowerOfTwo, Origin},
+    filter::Filter,
     record::{Record, Sequence},
 };
 
@@ -47,8 +48,8 @@ fn post(log: &mut Log, count: u64) {
 /// Reads at most `length` records and takes them all.
 fn take(log: &Log, cursor: &mut Cursor, length: usize) -> Vec<Record> {
     let mut out = vec![Record::default(); length];
-    let batch = log.read(*cursor, &mut out);
-    *cursor = batch.after(batch.count);
+    let batch = log.read(*cursor, &Filter::ALL, &mut out);
+    *cursor = batch.after(batch.count, &out);
     out.truncate(batch.count);
     out
 }
@@ -137,21 +138,24 @@ fn what_did_not_arrive_is_read_again() {
     post(&mut log, 6);
     let mut first = [Record::default(); 4];
     let mut again = first;
-    let batch = log.read(start, &mut first);
+    let batch = log.read(start, &Filter::ALL, &mut first);
     assert_eq!(batch.count, 4);
 
     // Nothing arrived: the same again, and the same loss.
-    assert_eq!(batch.after(0), start);
-    assert_eq!(log.read(batch.after(0), &mut again), batch);
+    assert_eq!(batch.after(0, &first), start);
+    assert_eq!(
+        log.read(batch.after(0, &first), &Filter::ALL, &mut again),
+        batch
+    );
     assert_eq!(again, first);
     assert_eq!(first[0], seen(3, 2));
 
     // A part arrived: the loss was told, the rest comes next.
-    let mut cursor = batch.after(2);
+    let mut cursor = batch.after(2, &first);
     assert_eq!(take(&log, &mut cursor, 4), [seen(5, 0), seen(6, 0)]);
     // More cannot have arrived than was read.
-    assert_eq!(batch.after(5), batch.after(4));
-    assert_eq!(batch.after(4), log.end());
+    assert_eq!(batch.after(5, &first), batch.after(4, &first));
+    assert_eq!(batch.after(4, &first), log.end());
 }
 
 #[test]
@@ -159,9 +163,10 @@ fn a_failed_copy_does_not_hide_a_loss_that_grows() {
     let mut log = log(2);
     let start = log.end();
     post(&mut log, 3);
-    let batch = log.read(start, &mut [Record::default(); 2]);
+    let mut first = [Record::default(); 2];
+    let batch = log.read(start, &Filter::ALL, &mut first);
     post(&mut log, 3);
-    let mut cursor = batch.after(0);
+    let mut cursor = batch.after(0, &first);
     assert_eq!(take(&log, &mut cursor, 1), [seen(5, 4)]);
 }
 
@@ -414,7 +419,7 @@ impl Pair {
         let untouched = event(u64::MAX);
         let mut out = vec![untouched; length];
         let reader = &mut self.readers[reader];
-        let batch = self.log.read(reader.cursor, &mut out);
+        let batch = self.log.read(reader.cursor, &Filter::ALL, &mut out);
         prop_assert_eq!(&out[..batch.count], expected);
         prop_assert!(out[batch.count..].iter().all(|record| *record == untouched));
 
@@ -422,7 +427,7 @@ impl Pair {
             Taken::All => batch.count,
             Taken::Only(count) => count.min(batch.count),
         };
-        reader.cursor = batch.after(taken);
+        reader.cursor = batch.after(taken, &out);
         if taken > 0 {
             reader.owed = start + taken as u64;
         }
