@@ -2,7 +2,7 @@
 
 //! The PCI driver: composes the layers for one controller, decides nothing.
 
-use kernel::{debugfs::Dir, device::Core, pci, prelude::*, sync::Arc};
+use kernel::{debugfs::Dir, device::Core, pci, prelude::*, sync::Arc, time::Delta};
 
 use crate::{
     control::{
@@ -119,7 +119,11 @@ impl Driver for NvmeDriver {
 
 /// Takes over a controller and makes its node.
 fn bind(shared: &Shared, device: &pci::Device<Core<'_>>) -> Result<Bound> {
-    let stream = EventStream::new(shared.settings.event_ring_entries)?;
+    let settings = shared.settings;
+    let stream = EventStream::new(
+        settings.event_ring_entries,
+        settings.event_snapshot_bytes as usize,
+    )?;
     let binding = Binding::new(device, stream.clone(), &shared.work, shared.settings)?;
     let held = Held(Handle::new(stream, binding)?);
     let handle = held.0.clone();
@@ -165,6 +169,9 @@ const EVENT_SNAPSHOT_BYTES_MAX: u32 = 256 << 20;
 /// In seconds.
 const EVENT_STORM_PAUSE_MAX: u32 = 3600;
 
+/// In seconds.
+const EVENT_SMART_INTERVAL_MAX: u32 = 86400;
+
 /// The module parameters, checked.
 ///
 /// # Errors
@@ -200,6 +207,13 @@ fn settings() -> Result<Settings> {
         1,
         EVENT_STORM_PAUSE_MAX,
     )?;
+    let smart_interval = module_parameters::event_smart_interval.value();
+    check(
+        "event_smart_interval",
+        smart_interval,
+        1,
+        EVENT_SMART_INTERVAL_MAX,
+    )?;
     check("aers", aers.into(), 1, AERS_MAX.into())?;
     let io_queue_depth = module_parameters::io_queue_depth.value();
     check(
@@ -213,6 +227,7 @@ fn settings() -> Result<Settings> {
     Ok(Settings {
         event_ring_entries: event_ring_entries as usize,
         event_snapshot_bytes,
+        smart_interval: Delta::from_secs(smart_interval.into()),
         aers,
         io_queue_depth,
         poll_queues,

@@ -52,6 +52,10 @@ kernel::module_driver! { <T>, glue::pci::Adapter<T>, {
             default: 60,
             description: "Longest time, in seconds, for which an event class is left alone; the first is 1",
         },
+        event_smart_interval: u32 {
+            default: 10,
+            description: "Seconds within which the SMART log is read once at most for those who ask for it",
+        },
         poll_queues: u16 {
             default: 0,
             description: "I/O queues for rings that poll, beside those with interrupts",

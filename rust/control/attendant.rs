@@ -16,42 +16,22 @@ use crate::{
         event_log::Cursor,
         filter::Filter,
         record::Record,
-        snapshot::{Snapshot, SnapshotStore},
     },
     glue::work::{Next, Task, WorkItem},
     pcie::enable,
     spec::{command::SubmissionEntry, event::AsynchronousEvent, log_page::LogPageId},
 };
 
-use super::{binding::Resetter, controller::Controller, events::Duty};
-
-/// Most log pages that are kept.
-const SNAPSHOTS_MAX: usize = 256;
+use super::{archive::Page, binding::Resetter, controller::Controller, events::Duty};
 
 /// How many records are looked at together.
 const BATCH: usize = 8;
-
-type Storage = KVec<Option<Snapshot<KVVec<u8>>>>;
-
-struct Kept {
-    store: SnapshotStore<Storage>,
-    failures: u64,
-}
-
-/// Numbers for people who look at the captured log pages from outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Totals {
-    pub(crate) used_bytes: usize,
-    pub(crate) failures: u64,
-}
 
 /// The task that follows the events of a controller, one at a time.
 #[pin_data]
 pub(crate) struct Attendant {
     controller: Arc<Controller>,
     resetter: Arc<WorkItem<Resetter>>,
-    #[pin]
-    kept: Mutex<Kept>,
     #[pin]
     announced: Mutex<Cursor>,
 }
@@ -64,35 +44,12 @@ impl Attendant {
         controller: Arc<Controller>,
         resetter: Arc<WorkItem<Resetter>>,
     ) -> Result<impl PinInit<Self, Error>> {
-        let mut storage = Storage::with_capacity(SNAPSHOTS_MAX, GFP_KERNEL)?;
-        for _ in 0..SNAPSHOTS_MAX {
-            storage.push(None, GFP_KERNEL)?;
-        }
-        let limit_bytes = controller.settings().event_snapshot_bytes as usize;
-        let kept = Kept {
-            store: SnapshotStore::new(storage, limit_bytes),
-            failures: 0,
-        };
         let cursor = controller.stream().open();
         Ok(try_pin_init!(Self {
             controller,
             resetter,
-            kept <- new_mutex!(kept, "nvme_rs::Attendant::kept"),
             announced <- new_mutex!(cursor, "nvme_rs::Attendant::announced"),
         }? Error))
-    }
-
-    /// Calls `each` for every kept log page, oldest first.
-    pub(crate) fn for_each(&self, each: impl FnMut(&Snapshot<KVVec<u8>>)) {
-        self.kept.lock().store.iter().for_each(each);
-    }
-
-    pub(crate) fn totals(&self) -> Totals {
-        let kept = self.kept.lock();
-        Totals {
-            used_bytes: kept.store.used_bytes(),
-            failures: kept.failures,
-        }
     }
 
     /// Sends the uevents that the in-tree driver sends for these events.
@@ -129,10 +86,10 @@ impl Attendant {
                 pending.page.0,
                 error
             );
-            let mut kept = self.kept.lock();
-            kept.failures = kept.failures.saturating_add(1);
-            drop(kept);
+            self.controller.stream().archive().failed();
         }
+        // Whoever waits for the page looks now.
+        self.controller.stream().captured();
         if pending.page == LogPageId::CHANGED_NAMESPACE_LIST {
             self.controller.rescan();
         }
@@ -183,16 +140,13 @@ impl Attendant {
                 pending.page.0
             );
         }
-        let snapshot = Snapshot {
-            page: pending.page,
-            first: pending.first,
-            last: pending.last,
-            length_bytes: data.len(),
-            data,
-        };
-        let rejected = self.kept.lock().store.keep(snapshot);
-        // Memory is given back outside the lock.
-        drop(rejected);
+        let archive = self.controller.stream().archive();
+        if pending.page == LogPageId::SMART && plan.is_complete() {
+            archive.keep_smart(&data)?;
+        }
+        let full_bytes = plan.page_bytes().unwrap_or(data.len() as u32);
+        let page = Page::new(data, full_bytes, !plan.is_complete())?;
+        archive.keep(pending, page);
         Ok(())
     }
 }

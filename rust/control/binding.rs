@@ -23,6 +23,7 @@ use super::{
     attendant::Attendant,
     controller::{Controller, Settings},
     io_queue::IoQueue,
+    refresh::Refresher,
     stream::EventStream,
 };
 
@@ -42,6 +43,8 @@ pub(crate) struct Binding {
     _io_interrupts: KVec<Interrupt<IoInterrupt>>,
     _interrupt: Interrupt<AdminInterrupt>,
     controller: Arc<Controller>,
+    #[pin]
+    refresher: Refresher,
     _enabled: Enabled,
 }
 
@@ -190,6 +193,7 @@ impl Binding {
             _io_interrupts: io_interrupts,
             _interrupt: interrupt,
             controller,
+            refresher <- Refresher::new(settings.smart_interval),
             _enabled: enabled,
         }? Error))
     }
@@ -210,8 +214,8 @@ impl Binding {
         &self.controller
     }
 
-    pub(crate) fn attendant(&self) -> &Arc<WorkItem<Attendant>> {
-        &self.attendant
+    pub(super) fn refresher(&self) -> &Refresher {
+        &self.refresher
     }
 }
 

@@ -13,7 +13,7 @@ use kernel::{
 use crate::{
     engine::{
         aer_keeper::{AerKeeper, Outcome},
-        capture::{CaptureQueue, Pending},
+        capture::Pending,
         record::{Lifecycle, Record},
         storm::{EventClass, Moment, StormGuard, StormLimits, Verdict},
     },
@@ -40,7 +40,6 @@ pub(crate) enum Duty {
 pub(super) struct Events {
     stream: Arc<EventStream>,
     pub(super) keeper: AerKeeper,
-    captures: CaptureQueue,
     storm: StormGuard,
     by_type: [u64; 8],
     /// What the moments of `storm` count from.
@@ -52,7 +51,6 @@ impl Events {
         Self {
             stream,
             keeper: AerKeeper::new(),
-            captures: CaptureQueue::new(),
             storm: StormGuard::new(limits),
             by_type: [0; 8],
             epoch: Instant::now(),
@@ -65,12 +63,17 @@ impl Events {
             self.stream.post(Record::lifecycle(Lifecycle::AerResumed));
         }
         self.keeper = AerKeeper::new();
-        self.captures.clear();
+        self.stream.forget_captures();
     }
 
     /// How many event classes are masked.
     pub(super) fn classes_masked(&self) -> usize {
         self.storm.masked()
+    }
+
+    /// The types that have masked classes, a bit each.
+    pub(super) fn masked_types(&self) -> u8 {
+        self.storm.masked_types()
     }
 
     /// How many events of each type there were.
@@ -80,7 +83,7 @@ impl Events {
 
     /// How many events found no room in the queue of log pages to read.
     pub(super) fn captures_dropped(&self) -> u64 {
-        self.captures.dropped()
+        self.stream.captures_dropped()
     }
 
     /// What is to be done next. Ends pauses that are over.
@@ -91,13 +94,11 @@ impl Events {
                 .post(Record::lifecycle(Lifecycle::ClassUnmasked { class }));
             self.keeper.release();
         }
-        let Self {
-            captures, storm, ..
-        } = self;
-        if let Some(pending) = captures.take(|page| !storm.is_masked(page)) {
+        let ready = |page| !self.storm.is_masked(page);
+        if let Some(pending) = self.stream.take_capture(ready) {
             return Duty::Capture(pending);
         }
-        match storm.next_end() {
+        match self.storm.next_end() {
             Some(end) => Duty::Later(Delta::from_nanos(
                 i64::try_from(end.since_ns(now)).unwrap_or(i64::MAX),
             )),
@@ -136,10 +137,7 @@ impl Events {
     }
 
     fn event(&mut self, event: AsynchronousEvent, parameter: u32, status: Status) -> Found {
-        let number = self
-            .stream
-            .post(Record::controller(event, parameter, status));
-        self.captures.add(event, parameter, number);
+        self.stream.post_event(event, parameter, status);
         if let Some(count) = self.by_type.get_mut(event.event_type() as usize) {
             *count = count.saturating_add(1);
         }

@@ -7,6 +7,7 @@
 //! of the device.
 //!
 //! - [`stream`]: the event records and who waits for them;
+//! - [`archive`]: the log pages that belong to them;
 //! - [`reader`]: who reads them, and where it stands;
 //! - [`command_queue`]: a pair of queues and what is outstanding on it;
 //! - [`outstanding`]: whose a command is and how long it may take;
@@ -23,12 +24,14 @@
 //! - [`turn`]: a lock whose taker can be interrupted;
 //! - [`controller`]: start, reset, stop;
 //! - [`attendant`]: what events make the driver do;
+//! - [`refresh`]: log pages read because a reader asks;
 //! - [`binding`]: all of it, tied to the device;
 //! - [`handle`]: what a file or a device node has of it.
 //!
 //! The order of locks is numbered in `Documentation/design.rst`.
 
 pub(crate) mod admin;
+pub(crate) mod archive;
 pub(crate) mod attendant;
 pub(crate) mod binding;
 pub(crate) mod buffers;
@@ -44,6 +47,7 @@ pub(crate) mod namespaces;
 mod outstanding;
 pub(crate) mod passthrough;
 pub(crate) mod reader;
+mod refresh;
 pub(crate) mod ring;
 mod scratch;
 pub(crate) mod stream;

@@ -9,21 +9,27 @@ use kernel::{
     new_poll_condvar, new_spinlock_irq,
     prelude::*,
     sync::{poll::PollCondVar, Arc, SpinLockIrq},
+    time::{BootTime, Instant},
 };
 
 use crate::{
     engine::{
+        capture::{CaptureQueue, Pending},
         claim::{Claim, Claimed, ReaderId, Standing},
-        event_log::{BadPosition, Batch, Cursor, EventLog, Origin},
+        event_log::{BadPosition, Batch, Cursor, EventLog, Missing, Origin},
         filter::Filter,
         record::{Lifecycle, Record, Sequence},
     },
     glue::{
         bell::{Bell, Listener},
         fasync::AsyncFiles,
+        file_operations::Blocking,
         random::random_u64,
     },
+    spec::{completion::Status, event::AsynchronousEvent, log_page::LogPageId},
 };
+
+use super::archive::Archive;
 
 /// Tells the stream of one binding of a controller from all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,11 +67,55 @@ pub(crate) struct Totals {
     pub(crate) overwritten: u64,
 }
 
+/// Why the log page of an event cannot be waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoPage {
+    /// There is no such event.
+    Missing(Missing),
+    /// The page was not read yet, and the caller does not wait.
+    NotYet,
+    /// A signal arrived first.
+    Interrupted,
+}
+
+/// What is known of an event besides its record.
+#[derive(Clone, Copy)]
+pub(crate) struct Details {
+    /// When it was posted.
+    pub(crate) posted: Instant<BootTime>,
+    /// The log page that belongs to it. It was read, or cannot be.
+    pub(crate) page: Option<Pending>,
+}
+
 struct Log {
     events: EventLog<KVVec<Record>>,
+    /// When each of them was posted, in the same places.
+    times: KVVec<Instant<BootTime>>,
+    captures: CaptureQueue,
     ended: bool,
     claim: Claim,
     readers: u64,
+}
+
+impl Log {
+    fn post(&mut self, record: Record) -> Sequence {
+        let number = self.events.post(record);
+        if let Some(time) = self.times.get_mut(self.events.index(number)) {
+            *time = Instant::now();
+        }
+        number
+    }
+
+    fn details(&self, number: Sequence) -> Result<Details, Missing> {
+        let record = self.events.record(number)?;
+        let posted = self.times.get(self.events.index(number));
+        Ok(Details {
+            posted: *posted.ok_or(Missing::Overwritten)?,
+            page: record
+                .controller_event()
+                .and_then(|event| Pending::of(event, record.dw1, number)),
+        })
+    }
 }
 
 /// Those who wait for a record.
@@ -89,27 +139,36 @@ impl Listener for Waiters {
 pub(crate) struct EventStream {
     id: StreamId,
     #[pin]
+    archive: Archive,
+    #[pin]
     log: SpinLockIrq<Log>,
     #[pin]
     bell: Bell<Waiters>,
 }
 
 impl EventStream {
-    /// A stream that keeps the newest `entries` records.
+    /// A stream that keeps the newest `entries` records, and so many bytes of
+    /// log pages.
     ///
     /// # Errors
     ///
     /// EINVAL if `entries` is no power of two, ENOMEM.
-    pub(crate) fn new(entries: usize) -> Result<Arc<Self>> {
+    pub(crate) fn new(entries: usize, snapshot_bytes: usize) -> Result<Arc<Self>> {
+        let mut times = KVVec::with_capacity(entries, GFP_KERNEL)?;
+        times.resize(entries, Instant::now(), GFP_KERNEL)?;
+        let archive = Archive::new(snapshot_bytes)?;
         let mut storage = KVVec::with_capacity(entries, GFP_KERNEL)?;
         storage.resize(entries, Record::default(), GFP_KERNEL)?;
         let events = EventLog::new(storage).map_err(|_| EINVAL)?;
         Arc::pin_init(
             try_pin_init!(Self {
                 id: StreamId(random_u64()),
+                archive <- archive,
                 log <- new_spinlock_irq!(
                     Log {
                         events,
+                        times,
+                        captures: CaptureQueue::new(),
                         ended: false,
                         claim: Claim::default(),
                         readers: 0,
@@ -127,9 +186,71 @@ impl EventStream {
 
     /// Adds a record. Any context; the cost does not depend on the readers.
     pub(crate) fn post(&self, record: Record) -> Sequence {
-        let number = self.log.lock().events.post(record);
+        let number = self.log.lock().post(record);
         self.bell.ring();
         number
+    }
+
+    /// Adds the record of what the controller said, and notes that its log page
+    /// is to be read. Context and cost as of [`Self::post`].
+    pub(crate) fn post_event(&self, event: AsynchronousEvent, parameter: u32, status: Status) {
+        let mut log = self.log.lock();
+        let number = log.post(Record::controller(event, parameter, status));
+        log.captures.add(event, parameter, number);
+        drop(log);
+        self.bell.ring();
+    }
+
+    /// The next log page to read, of those that `ready` approves of.
+    pub(super) fn take_capture(&self, ready: impl Fn(LogPageId) -> bool) -> Option<Pending> {
+        self.log.lock().captures.take(ready)
+    }
+
+    /// The log page that was taken is in the archive, or cannot be read.
+    pub(super) fn captured(&self) {
+        self.log.lock().captures.finish();
+        self.bell.ring();
+    }
+
+    /// No log page that waits will be read.
+    pub(super) fn forget_captures(&self) {
+        self.log.lock().captures.clear();
+        self.bell.ring();
+    }
+
+    /// How many events found no room in the queue of log pages to read.
+    pub(super) fn captures_dropped(&self) -> u64 {
+        self.log.lock().captures.dropped()
+    }
+
+    /// The log pages that belong to events.
+    pub(crate) fn archive(&self) -> &Archive {
+        &self.archive
+    }
+
+    /// What is known of event `number`, once its log page was read, if it has
+    /// one. Sleeps, if `blocking` allows it.
+    ///
+    /// # Errors
+    ///
+    /// [`NoPage`].
+    pub(crate) fn details(&self, number: Sequence, blocking: Blocking) -> Result<Details, NoPage> {
+        let mut log = self.log.lock();
+        loop {
+            let details = log.details(number).map_err(NoPage::Missing)?;
+            let pending = details
+                .page
+                .is_some_and(|wanted| log.captures.is_pending(&wanted));
+            if !pending || log.ended {
+                return Ok(details);
+            }
+            if blocking == Blocking::Refused {
+                return Err(NoPage::NotYet);
+            }
+            if self.changed().wait_interruptible(&mut log) {
+                return Err(NoPage::Interrupted);
+            }
+        }
     }
 
     /// Adds the last record: the driver lets go of the controller. Does nothing
@@ -139,7 +260,7 @@ impl EventStream {
         if log.ended {
             return;
         }
-        log.events.post(Record::lifecycle(Lifecycle::Removed));
+        log.post(Record::lifecycle(Lifecycle::Removed));
         log.ended = true;
         drop(log);
         self.bell.ring();

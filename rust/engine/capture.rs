@@ -37,10 +37,40 @@ pub(crate) struct Pending {
     pub(crate) last: Sequence,
 }
 
-/// The log pages that wait to be read, in the order of their first event.
+impl Pending {
+    /// What `event`, posted under `number`, wants to be read, if it has a log
+    /// page.
+    pub(crate) fn of(event: AsynchronousEvent, parameter: u32, number: Sequence) -> Option<Self> {
+        // Pages of an I/O Command Set belong to the namespace that the
+        // event's parameter names.
+        let nsid = match event.event_type() {
+            EventType::IoCommandSetSpecific => NamespaceId(parameter),
+            _ => NamespaceId::BROADCAST,
+        };
+        Some(Self {
+            page: event.log_page()?,
+            nsid,
+            first: number,
+            last: number,
+        })
+    }
+
+    /// Whether reading this page is what `other` wants as well.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        self.is_same_page(other) && self.first <= other.first && other.last <= self.last
+    }
+
+    fn is_same_page(&self, other: &Self) -> bool {
+        self.page == other.page && self.nsid == other.nsid
+    }
+}
+
+/// The log pages that wait to be read, in the order of their first event, and
+/// the one that is being read.
 #[derive(Debug)]
 pub(crate) struct CaptureQueue {
     entries: [Option<Pending>; PENDING_MAX],
+    current: Option<Pending>,
     dropped: u64,
 }
 
@@ -48,6 +78,7 @@ impl CaptureQueue {
     pub(crate) const fn new() -> Self {
         Self {
             entries: [None; PENDING_MAX],
+            current: None,
             dropped: 0,
         }
     }
@@ -55,29 +86,18 @@ impl CaptureQueue {
     /// Notes that `event`, posted under `number`, wants its page read. An
     /// event without a log page is none of the queue's business.
     pub(crate) fn add(&mut self, event: AsynchronousEvent, parameter: u32, number: Sequence) {
-        let Some(page) = event.log_page() else {
+        let Some(wanted) = Pending::of(event, parameter, number) else {
             return;
-        };
-        // Pages of an I/O Command Set belong to the namespace that the
-        // event's parameter names.
-        let nsid = match event.event_type() {
-            EventType::IoCommandSetSpecific => NamespaceId(parameter),
-            _ => NamespaceId::BROADCAST,
         };
         for slot in &mut self.entries {
             match slot {
-                Some(pending) if pending.page == page && pending.nsid == nsid => {
+                Some(pending) if pending.is_same_page(&wanted) => {
                     pending.last = number;
                     return;
                 }
                 Some(_) => {}
                 None => {
-                    *slot = Some(Pending {
-                        page,
-                        nsid,
-                        first: number,
-                        last: number,
-                    });
+                    *slot = Some(wanted);
                     return;
                 }
             }
@@ -85,7 +105,8 @@ impl CaptureQueue {
         self.dropped = self.dropped.saturating_add(1);
     }
 
-    /// Takes the page that waits longest, of those that `ready` approves of.
+    /// Takes the page that waits longest, of those that `ready` approves of. It
+    /// is being read from now on.
     pub(crate) fn take(&mut self, ready: impl Fn(LogPageId) -> bool) -> Option<Pending> {
         let index = self
             .entries
@@ -94,10 +115,25 @@ impl CaptureQueue {
         // The later ones move up, in their order.
         let behind = self.entries.get_mut(index..)?;
         behind.rotate_left(1);
-        behind.last_mut()?.take()
+        self.current = behind.last_mut()?.take();
+        self.current
     }
 
-    /// Forgets everything: a reset controller has nothing to report.
+    /// The page that was taken is read, or cannot be.
+    pub(crate) fn finish(&mut self) {
+        self.current = None;
+    }
+
+    /// Whether the page of these events is still to be read.
+    pub(crate) fn is_pending(&self, wanted: &Pending) -> bool {
+        self.entries
+            .iter()
+            .chain(core::iter::once(&self.current))
+            .flatten()
+            .any(|pending| pending.covers(wanted))
+    }
+
+    /// Forgets what waits: a reset controller has nothing to report.
     pub(crate) fn clear(&mut self) {
         self.entries = [None; PENDING_MAX];
     }
@@ -105,6 +141,19 @@ impl CaptureQueue {
     /// How many events found no room; their pages are not read.
     pub(crate) const fn dropped(&self) -> u64 {
         self.dropped
+    }
+}
+
+/// The read that releases an event class whose log page was too long to be
+/// kept, and nothing else. Not for a page that is a queue, which would lose an
+/// entry by it; those are never too long.
+pub(crate) fn release_of(wanted: &Pending) -> LogPageRead {
+    LogPageRead {
+        page: wanted.page,
+        nsid: wanted.nsid,
+        offset_bytes: 0,
+        length_bytes: 4,
+        retain: RetainEvent::Release,
     }
 }
 
@@ -265,6 +314,14 @@ impl CapturePlan {
             }
         }
         data
+    }
+
+    /// How long the page is, as far as that is known.
+    pub(crate) fn page_bytes(&self) -> Option<u32> {
+        match self.length {
+            Length::Known(length_bytes) => Some(length_bytes),
+            Length::Unread(_) | Length::Queue { .. } => None,
+        }
     }
 
     /// Whether the page was read to its end and its class released.

@@ -75,6 +75,15 @@ pub(crate) enum Origin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BadPosition;
 
+/// Why there is no record with some number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// It was overwritten.
+    Overwritten,
+    /// Nothing has been posted under this number.
+    NotPosted,
+}
+
 /// What a read found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Batch {
@@ -225,6 +234,22 @@ impl<S: DerefMut<Target = [Record]>> EventLog<S> {
         self.at(Sequence(number.ok_or(BadPosition)?))
     }
 
+    /// The record with this number.
+    ///
+    /// # Errors
+    ///
+    /// [`Missing`].
+    pub(crate) fn record(&self, number: Sequence) -> Result<Record, Missing> {
+        if number < Sequence::FIRST || number >= self.next {
+            return Err(Missing::NotPosted);
+        }
+        if number < self.oldest() {
+            return Err(Missing::Overwritten);
+        }
+        let record = self.storage.get(self.index(number));
+        record.copied().ok_or(Missing::NotPosted)
+    }
+
     /// Whether there is a record at `cursor`, hidden or not.
     pub(crate) fn has_record(&self, cursor: Cursor) -> bool {
         cursor.next < self.next
@@ -266,7 +291,8 @@ impl<S: DerefMut<Target = [Record]>> EventLog<S> {
         }
     }
 
-    fn index(&self, number: Sequence) -> usize {
+    /// Where in the storage the record is, if it is there.
+    pub(crate) fn index(&self, number: Sequence) -> usize {
         // CAST: only the low bits count, they index the ring.
         number.0 as usize & self.mask
     }

@@ -25,7 +25,7 @@ impl Shown {
 
     fn has(self, information: u8) -> bool {
         let bit = u32::from(information).min(LAST_BIT);
-        self.0 >> bit & 1 != 0
+        (self.0 >> bit) & 1 != 0
     }
 }
 

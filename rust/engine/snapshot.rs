@@ -7,17 +7,13 @@
 
 use core::ops::DerefMut;
 
-use crate::spec::log_page::LogPageId;
-
-use super::record::Sequence;
+use super::capture::Pending;
 
 /// One captured log page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Snapshot<D> {
-    pub(crate) page: LogPageId,
-    /// The first and the last event the page was read for.
-    pub(crate) first: Sequence,
-    pub(crate) last: Sequence,
+    /// The page, and the events it was read for.
+    pub(crate) wanted: Pending,
     pub(crate) data: D,
     /// How much `data` counts against the limit.
     pub(crate) length_bytes: usize,
@@ -70,6 +66,14 @@ where
             }
             None => Some(snapshot),
         }
+    }
+
+    /// The snapshot that was taken for these events.
+    pub(crate) fn find<'a>(&'a self, wanted: &Pending) -> Option<&'a Snapshot<D>>
+    where
+        D: 'a,
+    {
+        self.iter().find(|snapshot| snapshot.wanted.covers(wanted))
     }
 
     /// The snapshots, oldest first.

@@ -166,6 +166,15 @@ impl StormGuard {
             .count()
     }
 
+    /// The types of events that have masked classes, a bit each.
+    pub(crate) fn masked_types(&self) -> u8 {
+        self.watches
+            .iter()
+            .flatten()
+            .filter(|watch| watch.masked)
+            .fold(0, |types, watch| types | (1 << (watch.class.0 & 7)))
+    }
+
     /// The watch over `class`, if need be in the place of the class that has
     /// been calm longest. `None` if all are masked.
     fn watch(&mut self, class: EventClass, now: Moment) -> Option<&mut Watch> {

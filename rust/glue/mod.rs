@@ -15,6 +15,7 @@ pub(crate) mod bell;
 pub(crate) mod capability;
 pub(crate) mod chardev;
 pub(crate) mod class;
+pub(crate) mod clock;
 pub(crate) mod completion;
 pub(crate) mod cpu;
 pub(crate) mod dma;

@@ -99,11 +99,6 @@ impl<C: Task> WorkItem<C> {
         }? E)
     }
 
-    /// What the task works on.
-    pub(crate) fn context(&self) -> &C {
-        &self.context
-    }
-
     /// Has the task run soon. Any context but NMI.
     pub(crate) fn queue(&self) {
         // SAFETY: The queue is alive, we hold a reference; `work` is

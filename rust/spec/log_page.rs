@@ -12,6 +12,7 @@ pub(crate) struct LogPageId(pub(crate) u8);
 
 impl LogPageId {
     pub(crate) const ERROR_INFORMATION: Self = Self(0x01);
+    pub(crate) const SMART: Self = Self(0x02);
     pub(crate) const FIRMWARE_SLOT: Self = Self(0x03);
     pub(crate) const CHANGED_NAMESPACE_LIST: Self = Self(0x04);
     pub(crate) const COMMAND_EFFECTS: Self = Self(0x05);
@@ -29,6 +30,7 @@ impl LogPageId {
             Self::ERROR_INFORMATION => {
                 PageLength::Bytes((u32::from(identify.elpe) + 1) * ERROR_ENTRY_BYTES)
             }
+            Self::SMART => PageLength::Bytes(SMART_BYTES as u32),
             Self::CHANGED_NAMESPACE_LIST | Self::CHANGED_ZONE_LIST => PageLength::Bytes(4096),
             Self::TELEMETRY_CONTROLLER_INITIATED => PageLength::InHeader(Header::Telemetry),
             Self::LBA_STATUS => PageLength::InHeader(Header::LbaStatus),
@@ -51,6 +53,9 @@ impl LogPageId {
         }
     }
 }
+
+/// Size of the SMART / Health Information log.
+pub(crate) const SMART_BYTES: usize = 512;
 
 /// Size of one entry of the Error Information log.
 const ERROR_ENTRY_BYTES: u32 = 64;

@@ -56,10 +56,10 @@ fn show(handle: &Arc<Handle>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         return Ok(());
     };
     let controller = binding.controller();
-    let attendant = binding.attendant().context();
     let stream = handle.stream().totals();
     let counts = controller.admin().counts();
-    let kept = attendant.totals();
+    let archive = handle.stream().archive();
+    let kept = archive.totals();
     writeln!(
         f,
         "doorbell_buffers: {}",
@@ -80,12 +80,15 @@ fn show(handle: &Arc<Handle>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 
     // The event path waits for neither of the locks that these hold.
     let mut result = Ok(());
-    attendant.for_each(|snapshot| {
+    archive.for_each(|snapshot| {
         result = result.and_then(|()| {
             writeln!(
                 f,
                 "snapshot: page {:#04x} events {}..={} {} bytes",
-                snapshot.page.0, snapshot.first.0, snapshot.last.0, snapshot.length_bytes
+                snapshot.wanted.page.0,
+                snapshot.wanted.first.0,
+                snapshot.wanted.last.0,
+                snapshot.length_bytes
             )
         });
     });

@@ -31,6 +31,8 @@ FIXTURE_VARIANT_ADD(bad, too_many_snapshots) { .parameters = "event_snapshot_byt
 FIXTURE_VARIANT_ADD(bad, storm_of_nothing) { .parameters = "event_storm_limit=0" };
 FIXTURE_VARIANT_ADD(bad, no_pause) { .parameters = "event_storm_pause=0" };
 FIXTURE_VARIANT_ADD(bad, pause_of_a_day) { .parameters = "event_storm_pause=86400" };
+FIXTURE_VARIANT_ADD(bad, smart_all_the_time) { .parameters = "event_smart_interval=0" };
+FIXTURE_VARIANT_ADD(bad, smart_once_a_week) { .parameters = "event_smart_interval=604800" };
 FIXTURE_VARIANT_ADD(bad, second_of_two) { .parameters = "aers=4 event_ring_entries=5" };
 
 FIXTURE_SETUP(bad)

@@ -67,9 +67,19 @@ struct nvme_event {
  * @cursor: number of the record this file reads next; 0 if it is open for
  *	writing only
  * @claim: an &enum nvme_event_claim
- * @reserved: zero
+ * @aers_outstanding: Asynchronous Event Requests that the controller holds
+ * @posted: how many records there were
+ * @overwritten: how many of them are not kept any more
+ * @aer_limit: Asynchronous Event Requests that the controller takes: AERL + 1
+ * @classes_enabled: the event classes that the controller was told to report:
+ *	the value of feature 0Bh, Asynchronous Event Configuration
+ * @classes_masked: event classes that fired too often and are left alone for
+ *	a while, as NVME_EVENT_CLASS_MASKED said
+ * @types_masked: bit n: such a class has event type n
  *
- * The struct may grow at its end. A caller that knows less of it gets less.
+ * What the driver knows of the controller (@aers_outstanding, and from
+ * @aer_limit on) is zero once it has let go of it. The struct may grow at its
+ * end. A caller that knows less of it gets less.
  */
 struct nvme_event_info {
 	__u32 size;
@@ -79,7 +89,13 @@ struct nvme_event_info {
 	__u64 newest;
 	__u64 cursor;
 	__u32 claim;
-	__u32 reserved;
+	__u32 aers_outstanding;
+	__u64 posted;
+	__u64 overwritten;
+	__u32 aer_limit;
+	__u32 classes_enabled;
+	__u32 classes_masked;
+	__u32 types_masked;
 };
 
 /* Up to and with the cursor. */
@@ -173,6 +189,89 @@ struct nvme_event_filter {
 	__u32 reserved;
 };
 
+/* For &struct nvme_event_fetch.flags: EAGAIN instead of waiting. */
+#define NVME_EVENT_FETCH_NOWAIT	(1U << 0)
+
+/**
+ * struct nvme_event_fetch - what belongs to an event besides its record
+ * @size: size of the struct
+ * @flags: 0 or NVME_EVENT_FETCH_NOWAIT
+ * @number: in: 64-bit number of the event
+ * @buffer: in: address of a buffer for the log page
+ * @buffer_bytes: in: its length
+ * @offset: in: where in the log page to start, in bytes
+ * @time_ns: out: when the event was posted, in nanoseconds of CLOCK_BOOTTIME
+ * @captured_ns: out: when the log page had been read, likewise
+ * @length: out: how long the log page was in the controller
+ * @kept: out: how much of it was kept. Less than @length: it was longer than the
+ *	module parameter event_snapshot_bytes, and the controller does not
+ *	report the class again until somebody reads the page without Retain
+ *	Asynchronous Event, or calls NVME_EVENT_IOCTL_ACK.
+ * @copied: out: how many bytes were put into the buffer
+ * @nsid: out: the namespace whose log page it is, or all ones
+ * @log_page: out: identifier of the log page
+ * @reserved: must be zero
+ *
+ * The driver reads the log page of each event once, and keeps it for all
+ * readers. This waits until it has been read; a signal ends that. An event
+ * without NVME_EVENT_DW3_PAYLOAD has no log page: all of that is zero. Several
+ * events of a class may have one reading of their log page in common.
+ */
+struct nvme_event_fetch {
+	__u32 size;
+	__u32 flags;
+	__u64 number;
+	__u64 buffer;
+	__u32 buffer_bytes;
+	__u32 offset;
+	__u64 time_ns;
+	__u64 captured_ns;
+	__u32 length;
+	__u32 kept;
+	__u32 copied;
+	__u32 nsid;
+	__u8 log_page;
+	__u8 reserved[7];
+};
+
+/**
+ * struct nvme_event_ack - have a class reported again
+ * @size: size of the struct
+ * @flags: must be zero
+ * @number: 64-bit number of an event
+ *
+ * For an event whose log page was not kept completely, see &struct
+ * nvme_event_fetch. For any other with a log page this does nothing.
+ */
+struct nvme_event_ack {
+	__u32 size;
+	__u32 flags;
+	__u64 number;
+};
+
+/* For &struct nvme_event_smart.flags: do not ask the controller. */
+#define NVME_EVENT_SMART_KEPT	(1U << 0)
+
+/**
+ * struct nvme_event_smart - the SMART / Health Information log
+ * @size: size of the struct
+ * @flags: 0 or NVME_EVENT_SMART_KEPT
+ * @captured_ns: out: when it was read, in nanoseconds of CLOCK_BOOTTIME
+ * @age_ns: out: how long ago that is
+ * @data: out: log page 02h, for the whole controller
+ *
+ * The controller is asked if what is kept is older than the module parameter
+ * event_smart_interval (10 s), and if nobody asked for it that long. Reading it
+ * here does not release events (Retain Asynchronous Event is set).
+ */
+struct nvme_event_smart {
+	__u32 size;
+	__u32 flags;
+	__u64 captured_ns;
+	__u64 age_ns;
+	__u8 data[512];
+};
+
 /*
  * NVME_EVENT_IOCTL_INFO: EINVAL for a size below that of the struct's first
  * version or for flags.
@@ -181,13 +280,23 @@ struct nvme_event_filter {
  * NVME_EVENT_IOCTL_MODE: EACCES without CAP_SYS_ADMIN, EBUSY if another reader
  * has the events to itself; EBADF if @fd is no open file, EINVAL if it is none
  * of this controller.
- * RESUME, MODE and FILTER: EBADF if the file, or @fd, is open for writing only.
+ * NVME_EVENT_IOCTL_FETCH: ESTALE if the record is overwritten, EINVAL if there
+ * never was one; ENODATA if the log page could not be read, or had to make room
+ * for others; EAGAIN if it was not read yet.
+ * NVME_EVENT_IOCTL_ACK: EACCES without CAP_SYS_ADMIN; ENODATA also if the event
+ * has no log page; ENODEV if the driver has let go of the controller; EAGAIN if
+ * that is being reset.
+ * NVME_EVENT_IOCTL_SMART: ENODATA if the log was never read and cannot be.
+ * All but INFO and ACK: EBADF if the file, or @fd, is open for writing only.
  */
 #define NVME_EVENT_IOCTL_INFO	\
 	_IOC(_IOC_READ | _IOC_WRITE, 'N', 0xa0, NVME_EVENT_INFO_SIZE_VER0)
 #define NVME_EVENT_IOCTL_RESUME	_IOW('N', 0xa1, struct nvme_event_resume)
 #define NVME_EVENT_IOCTL_MODE	_IOW('N', 0xa2, struct nvme_event_mode)
 #define NVME_EVENT_IOCTL_FILTER	_IOW('N', 0xa3, struct nvme_event_filter)
+#define NVME_EVENT_IOCTL_FETCH	_IOWR('N', 0xa4, struct nvme_event_fetch)
+#define NVME_EVENT_IOCTL_ACK	_IOW('N', 0xa5, struct nvme_event_ack)
+#define NVME_EVENT_IOCTL_SMART	_IOWR('N', 0xa6, struct nvme_event_smart)
 
 /* Fields of &struct nvme_event.dw0. */
 #define NVME_EVENT_TYPE(dw0)		((dw0) & 0x7)

@@ -116,6 +116,8 @@ pub(crate) struct Counts {
     pub(crate) unknown_completions: u64,
     /// Event classes that are masked.
     pub(crate) classes_masked: usize,
+    /// The types that have such classes, a bit each.
+    pub(crate) masked_types: u8,
     /// Asynchronous Event Requests that the controller holds.
     pub(crate) aers_outstanding: u16,
     /// Events that found no room in the queue of log pages to read.
@@ -198,6 +200,7 @@ impl AdminQueue {
             events: state.events.by_type(),
             unknown_completions: state.unknown_completions,
             classes_masked: state.events.classes_masked(),
+            masked_types: state.events.masked_types(),
             aers_outstanding: state.events.keeper.outstanding(),
             captures_dropped: state.events.captures_dropped(),
         }

@@ -14,6 +14,7 @@ use kernel::{
         atomic::{Acquire, Atomic, Relaxed, Release},
         Arc, Mutex, SetOnce, SpinLock,
     },
+    time::Delta,
 };
 
 use crate::{
@@ -60,6 +61,9 @@ pub(crate) struct Settings {
     pub(crate) event_snapshot_bytes: u32,
     /// How many Asynchronous Event Requests to keep outstanding at most.
     pub(crate) aers: u16,
+    /// How much older the SMART log may get before it is read again for those
+    /// who ask.
+    pub(crate) smart_interval: Delta,
     /// When to leave an event class alone.
     pub(crate) storm: StormLimits,
     /// How many entries an I/O queue has at most.
@@ -411,6 +415,22 @@ impl Controller {
             Ok(identify) => self.renew_identity(identify),
             Err(error) => dev_warn!(self.device, "no answer to Identify: {:?}\n", error),
         }
+    }
+
+    fn wanted_events(&self, identify: &IdentifyController) -> EventConfiguration {
+        let advertised = self.advertised_events(identify);
+        match *self.chosen_events.lock() {
+            Some(chosen) => chosen.merged(advertised),
+            None => EventConfiguration::all_advertised(advertised),
+        }
+    }
+
+    /// The event classes that the controller was told to report, and how many
+    /// Asynchronous Event Requests it takes. `None` before it has answered.
+    pub(crate) fn event_limits(&self) -> Option<(EventConfiguration, u16)> {
+        let identity = self.identity.lock();
+        let identify = identity.as_deref()?;
+        Some((self.wanted_events(identify), identify.aer_limit()))
     }
 
     fn step(&self, step: Step) -> Option<State> {

@@ -16,7 +16,7 @@ use crate::{
     pcie::enable::{self, NotReady},
     spec::{
         command::{NamespaceId, SubmissionEntry},
-        feature::{EventConfiguration, FeatureId},
+        feature::FeatureId,
         identify::{printable, Cns, IdentifyController},
     },
 };
@@ -213,11 +213,7 @@ impl Controller {
     /// Enables the event classes that a process chose, or every one the
     /// controller has.
     fn enable_events(&self, identify: &IdentifyController) -> Result<(), AdminError> {
-        let advertised = self.advertised_events(identify);
-        let value = match *self.chosen_events.lock() {
-            Some(chosen) => chosen.merged(advertised),
-            None => EventConfiguration::all_advertised(advertised),
-        };
+        let value = self.wanted_events(identify);
         self.admin.execute(SubmissionEntry::set_features(
             FeatureId::AsynchronousEventConfiguration,
             value.0,

@@ -10,7 +10,7 @@ use proptest::{prelude::*, test_runner::TestCaseResult};
 
 use crate::{
     engine::{
-        capture::{CapturePlan, CaptureQueue, Pending, CHUNK_BYTES, PENDING_MAX},
+        capture::{release_of, CapturePlan, CaptureQueue, Pending, CHUNK_BYTES, PENDING_MAX},
         record::Sequence,
     },
     spec::{
@@ -88,6 +88,63 @@ fn an_event_while_its_page_is_being_read_asks_for_another_reading() {
     queue.add(smart(2), 0, Sequence(2));
     let again = pending(SMART_HEALTH, NamespaceId::BROADCAST, 2, 2);
     assert_eq!(queue.take(|_| true), Some(again));
+}
+
+#[test]
+fn a_page_is_pending_until_its_reading_is_over() {
+    let mut queue = CaptureQueue::new();
+    let wanted = |event, number| Pending::of(event, 0, Sequence(number)).unwrap();
+    assert!(!queue.is_pending(&wanted(smart(2), 1)));
+    for number in [1, 4] {
+        queue.add(smart(2), 0, Sequence(number));
+    }
+    queue.add(notice(4), 0, Sequence(2));
+    for number in 1..=4 {
+        assert!(queue.is_pending(&wanted(smart(2), number)), "{number}");
+    }
+    assert!(!queue.is_pending(&wanted(smart(2), 5)));
+    assert!(!queue.is_pending(&wanted(notice(4), 1)));
+    assert!(
+        !queue.is_pending(&wanted(of_namespace(4), 2)),
+        "another namespace's"
+    );
+    assert!(queue.take(|_| true).is_some());
+    queue.add(smart(2), 0, Sequence(6));
+    assert!(queue.is_pending(&wanted(smart(2), 4)), "being read");
+    // A reset forgets what waits; what is being read will fail by itself.
+    queue.clear();
+    assert!(queue.is_pending(&wanted(smart(2), 4)));
+    assert!(!queue.is_pending(&wanted(smart(2), 6)));
+    assert!(!queue.is_pending(&wanted(notice(4), 2)));
+    queue.finish();
+    assert!(!queue.is_pending(&wanted(smart(2), 4)));
+}
+
+#[test]
+fn an_event_wants_the_page_it_names() {
+    assert_eq!(
+        Pending::of(AsynchronousEvent(0x0000_0003), 7, Sequence(1)),
+        None
+    );
+    assert_eq!(
+        Pending::of(of_namespace(0xbf), 7, Sequence(3)),
+        Some(pending(LogPageId::CHANGED_ZONE_LIST, NamespaceId(7), 3, 3))
+    );
+    let smart = Pending::of(smart(2), 7, Sequence(5)).unwrap();
+    assert_eq!(smart, pending(SMART_HEALTH, NamespaceId::BROADCAST, 5, 5));
+    assert!(pending(SMART_HEALTH, NamespaceId::BROADCAST, 4, 6).covers(&smart));
+    assert!(!smart.covers(&pending(SMART_HEALTH, NamespaceId::BROADCAST, 4, 6)));
+    let release = release_of(&smart);
+    assert_eq!(
+        (
+            release.page,
+            release.nsid,
+            release.offset_bytes,
+            release.length_bytes,
+            release.retain
+        ),
+        (SMART_HEALTH, NamespaceId::BROADCAST, 0, 4, Release)
+    );
 }
 
 #[test]
@@ -237,6 +294,9 @@ fn carry_out(
     // Over is over.
     assert!(plan.advance(&[0xff; 16]).is_empty());
     assert_eq!(plan.next_read(), None);
+    // What was read to its end has the length that it was said to have.
+    let length_bytes = plan.page_bytes().filter(|_| plan.is_complete());
+    assert!(length_bytes.is_none_or(|length_bytes| length_bytes as usize == kept.len()));
     Reading {
         reads,
         kept,

@@ -5,7 +5,7 @@
 use proptest::{prelude::*, test_runner::TestCaseResult};
 
 use crate::engine::{
-    event_log::{BadPosition, Cursor, EventLog, NotAPowerOfTwo, Origin},
+    event_log::{BadPosition, Cursor, EventLog, Missing, NotAPowerOfTwo, Origin},
     filter::Filter,
     record::{Record, Sequence},
 };
@@ -262,6 +262,24 @@ fn a_seek_to_an_overwritten_record_tells_the_loss_and_one_to_the_oldest_does_not
     assert_eq!(take(&log, &mut cursor, 1), [seen(7, 5)]);
     let mut cursor = log.seek(cursor, Origin::Start, 0).unwrap();
     assert_eq!(take(&log, &mut cursor, 1), [seen(7, 0)]);
+}
+
+#[test]
+fn a_record_is_found_by_its_number_while_it_is_kept() {
+    let mut log = log(4);
+    assert_eq!(log.record(Sequence(1)), Err(Missing::NotPosted));
+    post(&mut log, 6);
+    for number in 0..9 {
+        let expected = match number {
+            1 | 2 => Err(Missing::Overwritten),
+            3..=6 => Ok(seen(number, 0).dw2),
+            _ => Err(Missing::NotPosted),
+        };
+        let found = log.record(Sequence(number)).map(|record| record.dw2);
+        assert_eq!(found, expected, "{number}");
+    }
+    assert_eq!(log.record(Sequence(u64::MAX)), Err(Missing::NotPosted));
+    assert_eq!(log.index(Sequence(6)), 2);
 }
 
 /// How much of what it read a reader takes.

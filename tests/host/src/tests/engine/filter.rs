@@ -19,7 +19,7 @@ const NOTHING: Filter = Filter {
 
 fn record(source: u32, event_type: u32, information: u32) -> Record {
     Record {
-        dw0: event_type | information << 8 | 0x0200_0000,
+        dw0: event_type | (information << 8) | 0x0200_0000,
         dw1: 0,
         dw2: 0,
         dw3: source << 12,

@@ -6,10 +6,11 @@ use proptest::{prelude::*, test_runner::TestCaseResult};
 
 use crate::{
     engine::{
+        capture::Pending,
         record::Sequence,
         snapshot::{Snapshot, SnapshotStore},
     },
-    spec::log_page::LogPageId,
+    spec::{command::NamespaceId, log_page::LogPageId},
 };
 
 type Store = SnapshotStore<Vec<Option<Snapshot<u64>>>>;
@@ -18,12 +19,19 @@ fn store(count_limit: usize, limit_bytes: usize) -> Store {
     SnapshotStore::new(vec![None; count_limit], limit_bytes)
 }
 
+fn wanted(page: LogPageId, first: u64, last: u64) -> Pending {
+    Pending {
+        page,
+        nsid: NamespaceId::BROADCAST,
+        first: Sequence(first),
+        last: Sequence(last),
+    }
+}
+
 /// The snapshot of event `number`.
 fn snapshot(number: u64, length_bytes: usize) -> Snapshot<u64> {
     Snapshot {
-        page: LogPageId(0x02),
-        first: Sequence(number),
-        last: Sequence(number),
+        wanted: wanted(LogPageId(0x02), number, number),
         data: number,
         length_bytes,
     }
@@ -36,9 +44,7 @@ fn kept(store: &Store) -> Vec<u64> {
 #[test]
 fn a_snapshot_is_kept_as_it_was_given() {
     let given = Snapshot {
-        page: LogPageId::CHANGED_NAMESPACE_LIST,
-        first: Sequence(3),
-        last: Sequence(9),
+        wanted: wanted(LogPageId::CHANGED_NAMESPACE_LIST, 3, 9),
         data: 42,
         length_bytes: 4096,
     };
@@ -87,6 +93,39 @@ fn a_store_without_room_gives_everything_back() {
     assert_eq!(no_bytes.keep(snapshot(1, 1)), Some(snapshot(1, 1)));
     assert_eq!(no_bytes.keep(snapshot(2, 0)), None);
     assert_eq!(kept(&no_bytes), [2]);
+}
+
+#[test]
+fn a_snapshot_is_found_by_any_of_its_events() {
+    let mut store = store(4, 4096);
+    let page = LogPageId::CHANGED_NAMESPACE_LIST;
+    for (first, last, data) in [(3, 9, 42), (11, 11, 43)] {
+        let snapshot = Snapshot {
+            wanted: wanted(page, first, last),
+            data,
+            length_bytes: 8,
+        };
+        assert_eq!(store.keep(snapshot), None);
+    }
+    for (number, data) in [
+        (2, None),
+        (3, Some(42)),
+        (9, Some(42)),
+        (10, None),
+        (11, Some(43)),
+    ] {
+        let event = wanted(page, number, number);
+        assert_eq!(store.find(&event).map(|snapshot| snapshot.data), data);
+        // One of another class in between.
+        assert!(store
+            .find(&wanted(LogPageId::SMART, number, number))
+            .is_none());
+        let elsewhere = Pending {
+            nsid: NamespaceId(1),
+            ..event
+        };
+        assert!(store.find(&elsewhere).is_none());
+    }
 }
 
 fn behaves_like_a_bounded_queue(

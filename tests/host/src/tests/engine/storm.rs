@@ -34,6 +34,16 @@ fn storm(guard: &mut StormGuard, class: EventClass, start_ns: u64) -> u64 {
 }
 
 #[test]
+fn the_types_of_what_is_masked_are_known() {
+    let mut guard = StormGuard::new(LIMITS);
+    assert_eq!(guard.masked_types(), 0);
+    storm(&mut guard, SMART, 0);
+    assert_eq!(guard.masked_types(), 1 << 1);
+    storm(&mut guard, ERROR, 0);
+    assert_eq!(guard.masked_types(), 0b11);
+}
+
+#[test]
 fn what_differs_in_information_only_is_one_class() {
     assert_eq!(EventClass::of(AsynchronousEvent(0x0002_0001)), SMART);
     assert_eq!(EventClass::of(AsynchronousEvent(0x0002_0201)), SMART);
@@ -132,6 +142,8 @@ proptest! {
                 masked.push((class, now_ns + SECOND));
             }
             prop_assert_eq!(guard.masked(), masked.len());
+            // All of these classes have type 0.
+            prop_assert_eq!(guard.masked_types(), u8::from(!masked.is_empty()));
             if let Some(end) = guard.next_end() {
                 prop_assert!(end > Moment(now_ns));
                 prop_assert!(end.since_ns(Moment(now_ns)) <= LIMITS.pause_max_ns);
