@@ -25,6 +25,7 @@ use crate::{
         fasync::AsyncFiles,
         file_operations::Blocking,
         random::random_u64,
+        subscription::Subscription,
     },
     spec::{completion::Status, event::AsynchronousEvent, log_page::LogPageId},
 };
@@ -125,11 +126,23 @@ struct Waiters {
     changed: PollCondVar,
     #[pin]
     async_files: AsyncFiles,
+    #[pin]
+    subscriptions: SpinLockIrq<KVec<Arc<Subscription>>>,
+}
+
+impl Waiters {
+    /// Has all look again. Not in hard interrupt context.
+    fn wake(&self) {
+        self.changed.notify_all();
+        for subscription in self.subscriptions.lock().iter() {
+            subscription.call();
+        }
+    }
 }
 
 impl Listener for Waiters {
     fn heard(&self) {
-        self.changed.notify_all();
+        self.wake();
         self.async_files.signal_readable();
     }
 }
@@ -178,6 +191,10 @@ impl EventStream {
                 bell <- Bell::new(pin_init!(Waiters {
                     changed <- new_poll_condvar!("nvme_rs::EventStream::changed"),
                     async_files <- AsyncFiles::new(),
+                    subscriptions <- new_spinlock_irq!(
+                        KVec::new(),
+                        "nvme_rs::EventStream::subscriptions"
+                    ),
                 })),
             }? Error),
             GFP_KERNEL,
@@ -347,7 +364,7 @@ impl EventStream {
     /// [`Claimed`] if it is another's.
     pub(crate) fn claim(&self, reader: ReaderId) -> Result<(), Claimed> {
         self.log.lock().claim.take(reader)?;
-        self.changed().notify_all();
+        self.notify();
         Ok(())
     }
 
@@ -355,7 +372,7 @@ impl EventStream {
     pub(crate) fn release(&self, reader: ReaderId) {
         let released = self.log.lock().claim.release(reader);
         if released {
-            self.changed().notify_all();
+            self.notify();
         }
     }
 
@@ -385,6 +402,42 @@ impl EventStream {
                 return Err(NoRecord::Interrupted);
             }
         }
+    }
+
+    /// Has all who wait look again. Not in hard interrupt context.
+    pub(crate) fn notify(&self) {
+        self.bell.listener().wake();
+    }
+
+    /// Calls `subscription` from now on, when there may be a record.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM.
+    pub(crate) fn subscribe(&self, subscription: Arc<Subscription>) -> Result {
+        let mut subscriptions = self.bell.listener().subscriptions.lock();
+        Ok(subscriptions.push(subscription, GFP_ATOMIC)?)
+    }
+
+    /// Does not call it any more.
+    pub(crate) fn unsubscribe(&self, subscription: &Subscription) {
+        let mut subscriptions = self.bell.listener().subscriptions.lock();
+        let index = subscriptions
+            .iter()
+            .position(|other| core::ptr::eq(&**other, subscription));
+        // Their order does not matter.
+        let removed = index.and_then(|index| {
+            let last = subscriptions.len().checked_sub(1)?;
+            subscriptions.swap(index, last);
+            subscriptions.pop()
+        });
+        drop(subscriptions);
+        drop(removed);
+    }
+
+    /// Whether no record will be added.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.log.lock().ended
     }
 
     /// What is notified when [`Self::glance`] may have changed.

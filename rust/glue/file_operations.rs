@@ -18,6 +18,7 @@ use super::{
     bindings,
     chardev::Region,
     fasync::AsyncFiles,
+    subscription::{self, Subscribable},
     uring::{self, Issue, Poller},
 };
 
@@ -372,6 +373,34 @@ impl<F: RingOperations> Operations<F> {
             )
         };
         c_int::try_from(state.poll_commands(&poller)).unwrap_or(c_int::MAX)
+    }
+}
+
+impl<F: Subscribable> Operations<F> {
+    /// Adds those of [`Subscribable`].
+    pub(crate) const fn subscribable(mut self) -> Self {
+        self.table.uring_cmd = Some(Self::uring_cmd_or_cancel);
+        self
+    }
+
+    /// # Safety
+    ///
+    /// As [`Self::uring_cmd`].
+    unsafe extern "C" fn uring_cmd_or_cancel(
+        command: *mut kernel::bindings::io_uring_cmd,
+        flags: c_uint,
+    ) -> c_int {
+        // CAST: The flags are bits; one is the sign.
+        if flags & bindings::io_uring_cmd_flags_IO_URING_F_CANCEL as u32 == 0 {
+            // SAFETY: As required of our caller.
+            return unsafe { Self::uring_cmd(command, flags) };
+        }
+        if let Some(command) = NonNull::new(command.cast::<bindings::io_uring_cmd>()) {
+            // SAFETY: io_uring cancels what was marked for that and is not
+            // completed; only subscriptions are marked.
+            unsafe { subscription::cancel::<F>(command, flags) };
+        }
+        0
     }
 }
 

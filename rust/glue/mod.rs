@@ -33,6 +33,7 @@ pub(crate) mod plug;
 pub(crate) mod random;
 pub(crate) mod range_map;
 pub(crate) mod spare;
+pub(crate) mod subscription;
 pub(crate) mod ticks;
 pub(crate) mod uapi;
 pub(crate) mod uring;

@@ -29,11 +29,12 @@ use crate::{
             Blocking, FileOperations, Ioctl, Issued, OpenMode, Operations, Own, Readiness,
             RingOperations, Stream, Whence,
         },
+        uapi,
         uring::{Issue, Poller},
     },
 };
 
-use super::{events, ioctl, ring};
+use super::{events, ioctl, multishot, ring};
 
 /// How many records are copied at a time.
 const BATCH: usize = 16;
@@ -49,7 +50,7 @@ pub(crate) struct EventFile {
 
 impl FileOperations for EventFile {
     type Node = Handle;
-    const OPERATIONS: Operations<Self> = Operations::stream().by_ring();
+    const OPERATIONS: Operations<Self> = Operations::stream().by_ring().subscribable();
 
     fn open(handle: Arc<Handle>, mode: OpenMode) -> impl PinInit<Self, Error> {
         pin_init::pin_init_scope(move || {
@@ -76,6 +77,9 @@ impl FileOperations for EventFile {
 
 impl RingOperations for EventFile {
     fn issue(self: Pin<&Self>, issue: Issue, mode: OpenMode) -> Result<Issued> {
+        if issue.operation() == uapi::URING_CMD_EVENTS {
+            return multishot::subscribe(&self, issue);
+        }
         ring::on_controller(&self.handle, issue, mode)
     }
 
@@ -159,7 +163,8 @@ impl EventFile {
         self.reader.lock().clone().ok_or(EBADF)
     }
 
-    fn is(&self, reader: &Arc<Reader>) -> bool {
+    /// Whether it is still that one.
+    pub(super) fn is(&self, reader: &Arc<Reader>) -> bool {
         let current = self.reader.lock();
         current
             .as_ref()
@@ -203,7 +208,7 @@ impl EventFile {
 
     /// Those who wait for a record of this file look at its new place.
     fn moved(&self) {
-        self.stream().changed().notify_all();
+        self.stream().notify();
     }
 
     /// Reads at the cursor and moves it.

@@ -10,6 +10,7 @@ pub(crate) mod debug;
 mod events;
 pub(crate) mod file;
 mod ioctl;
+mod multishot;
 pub(crate) mod names;
 pub(crate) mod namespace;
 pub(crate) mod node;

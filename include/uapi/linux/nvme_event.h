@@ -272,6 +272,35 @@ struct nvme_event_smart {
 	__u8 data[512];
 };
 
+/* For &struct nvme_event_uring.flags: the log page follows the record. */
+#define NVME_EVENT_URING_PAGE	(1U << 0)
+
+/**
+ * struct nvme_event_uring - events by io_uring, in sqe->cmd
+ * @flags: 0 or NVME_EVENT_URING_PAGE
+ * @reserved: must be zero
+ *
+ * NVME_URING_CMD_EVENTS is an IORING_OP_URING_CMD with
+ * IORING_URING_CMD_MULTISHOT and IOSQE_BUFFER_SELECT, on a ring with entries of
+ * any size which does not poll. It reads where the file stands, as read() does:
+ * each completion is for one of the provided buffers and has as many whole
+ * records as fit. With NVME_EVENT_URING_PAGE it has one record and after it as
+ * much as fits of the log page that was kept, for which it waits; the rest is to
+ * be had by NVME_EVENT_IOCTL_FETCH.
+ *
+ * It ends, with a completion without IORING_CQE_F_MORE: ENODEV, when the driver
+ * has let go of the controller and all was read; EBUSY, when another reader has
+ * the events to itself; ENOBUFS without a buffer, EINVAL if that is too small,
+ * EFAULT, EOVERFLOW if the completion ring is full; ECANCELED with its ring.
+ * None of these loses an event.
+ */
+struct nvme_event_uring {
+	__u32 flags;
+	__u32 reserved[3];
+};
+
+#define NVME_URING_CMD_EVENTS	_IOR('N', 0xa8, struct nvme_event)
+
 /*
  * NVME_EVENT_IOCTL_INFO: EINVAL for a size below that of the struct's first
  * version or for flags.

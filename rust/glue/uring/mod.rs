@@ -90,6 +90,22 @@ impl Issue {
         Self { command, flags }
     }
 
+    /// The command and the flags for this context.
+    pub(super) fn parts(&self) -> (NonNull<bindings::io_uring_cmd>, u32) {
+        (self.command, self.flags)
+    }
+
+    /// A copy of the part of `sqe->cmd` that entries of any size have, made
+    /// once.
+    pub(crate) fn narrow_payload(&self) -> [u32; 4] {
+        // SAFETY: An entry has 16 bytes of payload at least; see `payload`.
+        unsafe {
+            bindings::nvme_rs_uring_cmd_payload(self.command.as_ptr())
+                .cast::<[u32; 4]>()
+                .read_unaligned()
+        }
+    }
+
     /// `sqe->cmd_op`.
     pub(crate) fn operation(&self) -> u32 {
         // SAFETY: By the requirement of `new`, the command is valid.
