@@ -46,6 +46,27 @@ debug-module: debug-kernel
 	$(call copy_to,build/debug,--exclude=/rust/nvme_rs.rs --exclude=/rust/kunit.rs)
 	@scripts/kunit-tests build/debug
 	@scripts/in-tree --debug make -C build/debug modules
+	$(call build_providers,build/debug-providers,build/debug,--debug,LLVM_ARG=LLVM=1)
+
+# What authors of event providers need, for the kernel that nvme_rs was built for.
+kit_path := /usr/src/nvme_rs-provider
+provider_kit := $(DESTDIR)$(kit_path)
+install-provider-kit:
+	@mkdir -p $(provider_kit)/include/linux $(provider_kit)/include/rust
+	install -m 644 include/linux/nvme_event_provider.h $(provider_kit)/include/linux/
+	install -m 644 include/rust/nvme_event_provider.rs $(provider_kit)/include/rust/
+	install -m 644 Module.symvers $(provider_kit)/Module.symvers
+
+# The samples of tests/providers, from what is installed and nothing else.
+define build_providers
+	@mkdir -p $(1)
+	@$(MAKE) -C $(2) -f $(CURDIR)/Makefile DESTDIR=$(CURDIR)/$(1) install-provider-kit > /dev/null
+	@scripts/in-root rsync -aR tests/providers $(1)$(kit_path)/
+	@scripts/in-tree $(3) make -C $(1)$(kit_path)/tests/providers $(4) modules
+endef
+
+providers: modules
+	$(call build_providers,build/providers,.)
 
 # A module with defects, for scripts/check-faults only.
 faulty-module: debug-kernel
@@ -72,7 +93,7 @@ soak: modules
 check-host: setup-quiet
 	@scripts/check --host
 
-kselftest: liar
+kselftest: liar providers
 	@scripts/in-tree make -C tests/kselftest
 
 # The controller outside of QEMU.
@@ -104,6 +125,8 @@ help:
 	@echo '               CLIPPY=1, V=1, W=1, RUSTC=, BINDGEN=, CC=, LLVM=: as for the kernel itself'
 	@echo '  setup        fill the cache: chroot, kernel, tools (done by the others when needed)'
 	@echo '               REFRESH=1: look for a newer kernel now; NVME_RS_CACHE=<dir>: where'
+	@echo '  providers    the sample event providers of tests/providers, in build/providers/'
+	@echo '  install-provider-kit  headers and Module.symvers for event providers, DESTDIR=<dir>'
 	@echo '  debug-kernel add the debug kernel to the cache: 20 to 30 minutes, once; debug-module: nvme_rs.ko for it'
 	@echo '  clean        remove what builds left in the checkout'
 	@echo '  distclean    clean, and the directories build/ and target/ of tests'
@@ -118,8 +141,8 @@ help:
 	@echo '  soak         both, with full counts; writes the figures to Documentation/testing.rst'
 	@echo '  check-host   formatting, layers, scripts and the host tests; seconds'
 	@echo '  clippy       build the module with every warning an error, in build/clippy/'
-	@echo '  kselftest    build the test programs of tests/kselftest, and liar'
+	@echo '  kselftest    build the test programs of tests/kselftest, liar and the event providers'
 	@echo '  liar         build the controller which lies, of tests/liar'
 
-.PHONY: modules setup setup-quiet debug-kernel debug-module faulty-module shell demo bench check check-debug soak \
-	check-host clippy kselftest liar clean distclean help
+.PHONY: modules setup setup-quiet debug-kernel debug-module faulty-module providers install-provider-kit \
+	shell demo bench check check-debug soak check-host clippy kselftest liar clean distclean help

@@ -10,12 +10,14 @@ use crate::{
         binding::Binding,
         controller::Settings,
         handle::Handle,
+        provider::ProviderHost,
         stream::EventStream, //
     },
     engine::storm::StormLimits,
     glue::{
         chardev::{Node, Region},
         pci::{Driver, Match},
+        provider::{Hosting, Listing},
         work::Queue,
     },
     module_parameters,
@@ -37,6 +39,7 @@ pub(crate) struct Shared {
     classes: Classes,
     subsystems: Arc<Subsystems>,
     debug: Dir,
+    hosting: Hosting,
     nodes: Arc<Region<EventFile>>,
     generic_nodes: Arc<Region<NamespaceFile>>,
 }
@@ -45,6 +48,7 @@ pub(crate) struct Shared {
 /// more, then it goes.
 pub(crate) struct Bound {
     _inspection: Pin<KBox<Inspection>>,
+    _listing: Listing,
     _node: Arc<Node<EventFile>>,
     held: Held,
 }
@@ -78,6 +82,7 @@ impl Driver for NvmeDriver {
             subsystems: Subsystems::new(classes.subsystem.clone(), names.first_instance)?,
             classes,
             debug: Dir::new(c"nvme_rs"),
+            hosting: Hosting::start()?,
             nodes: Region::new(c"nvme_rs")?,
             generic_nodes: Region::new(c"nvme_rs-generic")?,
         };
@@ -152,10 +157,17 @@ fn bind(shared: &Shared, device: &pci::Device<Core<'_>>) -> Result<Bound> {
         .namespaces()
         .publish_by(publisher, controller.device());
     let name = controller_name(&node)?;
+    let host = ProviderHost {
+        stream: handle.stream().clone(),
+        work: shared.work.clone(),
+    };
+    let host = Arc::new(host, GFP_KERNEL)?;
+    let listing = shared.hosting.list(device.as_ref(), host)?;
     let inspection = Inspection::new(&shared.debug, &name, handle.clone())?;
     drop(binding);
     Ok(Bound {
         _inspection: inspection,
+        _listing: listing,
         _node: node,
         held,
     })

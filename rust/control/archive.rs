@@ -107,6 +107,11 @@ impl Archive {
         }))
     }
 
+    /// How many bytes are kept at most. What is longer is not.
+    pub(super) fn limit_bytes(&self) -> usize {
+        self.kept.lock().store.limit_bytes()
+    }
+
     /// Keeps the page that was read for these events; others may have to go.
     pub(super) fn keep(&self, pending: Pending, page: Arc<Page>) {
         let snapshot = Snapshot {

@@ -44,7 +44,7 @@ impl Attendant {
         controller: Arc<Controller>,
         resetter: Arc<WorkItem<Resetter>>,
     ) -> Result<impl PinInit<Self, Error>> {
-        let cursor = controller.stream().open();
+        let cursor = controller.stream().open().cursor;
         Ok(try_pin_init!(Self {
             controller,
             resetter,

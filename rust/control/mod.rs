@@ -24,6 +24,7 @@
 //! - [`turn`]: a lock whose taker can be interrupted;
 //! - [`controller`]: start, reset, stop;
 //! - [`attendant`]: what events make the driver do;
+//! - [`provider`]: modules with events of their own;
 //! - [`refresh`]: log pages read because a reader asks;
 //! - [`binding`]: all of it, tied to the device;
 //! - [`handle`]: what a file or a device node has of it.
@@ -46,6 +47,7 @@ pub(crate) mod io_queues;
 pub(crate) mod namespaces;
 mod outstanding;
 pub(crate) mod passthrough;
+pub(crate) mod provider;
 pub(crate) mod reader;
 mod refresh;
 pub(crate) mod ring;

@@ -11,8 +11,7 @@ use kernel::{
 use crate::{
     engine::{
         claim::ReaderId,
-        event_log::Cursor,
-        filter::Filter, //
+        lane::Place, //
     },
     glue::file_operations::Blocking,
 };
@@ -21,13 +20,6 @@ use super::{
     stream::EventStream,
     turn::{Taken, Turn}, //
 };
-
-/// Where a reader stands, and what it wants to see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) cursor: Cursor,
-    pub(crate) filter: Filter,
-}
 
 /// One reader. Its claim on the stream, if it has one, ends with it.
 ///
@@ -48,10 +40,7 @@ impl Reader {
     ///
     /// ENOMEM.
     pub(crate) fn new(stream: Arc<EventStream>) -> Result<Arc<Self>> {
-        let place = Place {
-            cursor: stream.open(),
-            filter: Filter::ALL,
-        };
+        let place = stream.open();
         Self::at(stream, place)
     }
 

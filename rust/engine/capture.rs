@@ -55,6 +55,17 @@ impl Pending {
         })
     }
 
+    /// What belongs to the provider's event with this number in the lane. No
+    /// event of a controller has page 0.
+    pub(crate) fn of_provider(number: Sequence) -> Self {
+        Self {
+            page: LogPageId(0),
+            nsid: NamespaceId::NONE,
+            first: number,
+            last: number,
+        }
+    }
+
     /// Whether reading this page is what `other` wants as well.
     pub(crate) fn covers(&self, other: &Self) -> bool {
         self.is_same_page(other) && self.first <= other.first && other.last <= self.last

@@ -42,6 +42,12 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
+    /// Where no record ever is.
+    pub(crate) const NOWHERE: Self = Self {
+        next: Sequence(u64::MAX),
+        lost: 0,
+    };
+
     fn new(next: Sequence) -> Self {
         Self { next, lost: 0 }
     }

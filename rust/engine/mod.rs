@@ -13,6 +13,7 @@
 //! - [`record`]: the 16-byte record a reader sees.
 //! - [`event_log`]: the records of one controller, and the cursors over them.
 //! - [`filter`]: which of them a reader wants to see.
+//! - [`lane`]: a second ring, for records of other modules.
 //! - [`claim`]: whether one reader has the stream to itself.
 //! - [`capture`]: which log pages are to be read for which events, and how.
 //! - [`storm`]: which event classes fire too often, and for how long to leave
@@ -34,6 +35,7 @@ pub(crate) mod data_pointer;
 pub(crate) mod doorbell;
 pub(crate) mod event_log;
 pub(crate) mod filter;
+pub(crate) mod lane;
 pub(crate) mod lifecycle;
 pub(crate) mod policy;
 pub(crate) mod prp;

@@ -187,6 +187,13 @@ impl Handling {
     }
 }
 
+/// Whether something belongs to an event that is not in its record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Payload {
+    Absent,
+    Present,
+}
+
 /// One record, in the byte order of the host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Record {
@@ -238,6 +245,25 @@ impl Record {
             dw3: (u32::from(effect.status.0) << dw3::STATUS_SHIFT)
                 | ((Source::CommandEffect as u32) << dw3::SOURCE_SHIFT),
         }
+    }
+
+    /// What an event provider says.
+    pub(crate) fn provider(dw0: u32, dw1: u32, payload: Payload) -> Self {
+        let payload = match payload {
+            Payload::Absent => 0,
+            Payload::Present => dw3::PAYLOAD,
+        };
+        Self {
+            dw0,
+            dw1,
+            dw2: 0,
+            dw3: payload | ((Source::Provider as u32) << dw3::SOURCE_SHIFT),
+        }
+    }
+
+    /// Whether a log page or a payload belongs to it.
+    pub(crate) fn has_payload(self) -> bool {
+        self.dw3 & dw3::PAYLOAD != 0
     }
 
     /// Who speaks.

@@ -88,6 +88,10 @@ where
         self.used_bytes
     }
 
+    pub(crate) const fn limit_bytes(&self) -> usize {
+        self.limit_bytes
+    }
+
     fn release_oldest(&mut self) {
         if let Some(oldest) = self.storage.first_mut().and_then(Option::take) {
             self.used_bytes = self.used_bytes.saturating_sub(oldest.length_bytes);

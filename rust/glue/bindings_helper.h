@@ -17,6 +17,7 @@
 
 #include "helpers.h"
 #include "multishot.h"
+#include "provider.h"
 
 static const fmode_t NVME_RS_CONST_FMODE_NOWAIT = FMODE_NOWAIT;
 static const fmode_t NVME_RS_CONST_FMODE_READ = FMODE_READ;

@@ -30,6 +30,7 @@ pub(crate) mod module;
 pub(crate) mod pci;
 pub(crate) mod pins;
 pub(crate) mod plug;
+pub(crate) mod provider;
 pub(crate) mod random;
 pub(crate) mod range_map;
 pub(crate) mod spare;

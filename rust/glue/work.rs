@@ -99,6 +99,11 @@ impl<C: Task> WorkItem<C> {
         }? E)
     }
 
+    /// What the task works on.
+    pub(crate) fn context(&self) -> &C {
+        &self.context
+    }
+
     /// Has the task run soon. Any context but NMI.
     pub(crate) fn queue(&self) {
         // SAFETY: The queue is alive, we hold a reference; `work` is

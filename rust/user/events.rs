@@ -17,13 +17,11 @@ use kernel::{
 use zerocopy_derive::Immutable;
 
 use crate::{
-    control::{
-        reader::Place,
-        stream::{Details, NoPage},
-    },
+    control::stream::{Details, NoPage},
     engine::{
         event_log::Missing,
         filter::{Filter, Shown, EVENT_TYPES},
+        lane::Place,
         record::Sequence,
     },
     glue::{
@@ -55,6 +53,9 @@ struct Info {
     classes_enabled: u32,
     classes_masked: u32,
     types_masked: u32,
+    provider_oldest: u64,
+    provider_newest: u64,
+    provider_cursor: u64,
 }
 
 const _: () = assert!(size_of::<Info>() == size_of::<uapi::nvme_event_info>());
@@ -177,13 +178,15 @@ fn info(file: &EventFile, argument: usize) -> Result {
     }
     let length = (size as usize).min(size_of::<Info>());
     let totals = file.stream().totals();
-    let (cursor, claim) = match file.reader() {
+    let (provider_oldest, provider_next) = file.stream().lane_range();
+    let (cursor, provider_cursor, claim) = match file.reader() {
         Ok(reader) => (
             reader.peek().cursor.number().0,
+            reader.peek().lane.number().0,
             file.stream().standing(reader.id()) as u32,
         ),
         // It has no place.
-        Err(_) => (0, 0),
+        Err(_) => (0, 0, 0),
     };
     let mut info = Info {
         size: length as u32,
@@ -200,6 +203,9 @@ fn info(file: &EventFile, argument: usize) -> Result {
         classes_enabled: 0,
         classes_masked: 0,
         types_masked: 0,
+        provider_oldest: provider_oldest.0,
+        provider_newest: provider_next.0.wrapping_sub(1),
+        provider_cursor,
     };
     if let Some(binding) = file.handle().visit() {
         let controller = binding.controller();
@@ -307,7 +313,7 @@ fn filter(file: &EventFile, argument: usize) -> Result {
 /// EBADF if the file is open for writing only; ERESTARTSYS.
 fn fetch(file: &EventFile, call: Ioctl) -> Result {
     let mut fetch: Fetch = read_struct(call.argument)?;
-    let flags = fetch.flags & !uapi::NVME_EVENT_FETCH_NOWAIT;
+    let flags = fetch.flags & !(uapi::NVME_EVENT_FETCH_NOWAIT | uapi::NVME_EVENT_FETCH_PROVIDER);
     check(fetch.size, size_of::<Fetch>(), flags)?;
     if fetch.reserved != [0; 7] {
         return Err(EINVAL);
@@ -317,7 +323,11 @@ fn fetch(file: &EventFile, call: Ioctl) -> Result {
         0 => Blocking::Allowed,
         _ => Blocking::Refused,
     };
-    let details = details(file, Sequence(fetch.number), blocking)?;
+    let number = Sequence(fetch.number);
+    let details = match fetch.flags & uapi::NVME_EVENT_FETCH_PROVIDER {
+        0 => details(file, number, blocking)?,
+        _ => file.stream().lane_details(number).map_err(missing)?,
+    };
     fetch.time_ns = boot_ns(details.posted);
     fetch.captured_ns = 0;
     fetch.length = 0;
@@ -405,11 +415,17 @@ fn details(file: &EventFile, number: Sequence, blocking: Blocking) -> Result<Det
     file.stream()
         .details(number, blocking)
         .map_err(|reason| match reason {
-            NoPage::Missing(Missing::Overwritten) => ESTALE,
-            NoPage::Missing(Missing::NotPosted) => EINVAL,
+            NoPage::Missing(reason) => missing(reason),
             NoPage::NotYet => EAGAIN,
             NoPage::Interrupted => ERESTARTSYS,
         })
+}
+
+fn missing(reason: Missing) -> Error {
+    match reason {
+        Missing::Overwritten => ESTALE,
+        Missing::NotPosted => EINVAL,
+    }
 }
 
 fn write_struct<T: IntoBytes + zerocopy::Immutable>(argument: usize, value: &T) -> Result {

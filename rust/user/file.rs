@@ -14,13 +14,14 @@ use kernel::{
 use crate::{
     control::{
         handle::Handle,
-        reader::{Place, Reader},
+        reader::Reader,
         stream::{EventStream, NoRecord},
     },
     engine::{
         claim::Claimed,
         event_log::{Cursor, Origin},
         filter::Filter,
+        lane::Place,
         record::{Record, Sequence, RECORD_BYTES},
     },
     glue::{
@@ -101,7 +102,7 @@ impl Stream for EventFile {
         match position {
             // No record is there; io_uring says -1 where it means the same.
             0 | -1 => self.read_on(to, blocking),
-            position => self.read_at(record_at(position)?, to, blocking),
+            position => self.read_at(position, to, blocking),
         }
     }
 
@@ -114,14 +115,22 @@ impl Stream for EventFile {
         let reader = self.reader()?;
         let mut turn = reader.take(Blocking::Allowed)?;
         let place = turn.get();
-        let cursor = self
-            .stream()
-            .seek(place.cursor, origin, offset_bytes)
-            .map_err(|_| EINVAL)?;
-        turn.set(Place { cursor, ..place });
+        let (place, position) = match lane_offset(origin, offset_bytes) {
+            Some(offset_bytes) => {
+                let lane = self.stream().seek_in_lane(place.lane, origin, offset_bytes);
+                let lane = lane.map_err(|_| EINVAL)?;
+                (Place { lane, ..place }, lane.position() | LANE_POSITION)
+            }
+            None => {
+                let cursor = self.stream().seek(place.cursor, origin, offset_bytes);
+                let cursor = cursor.map_err(|_| EINVAL)?;
+                (Place { cursor, ..place }, cursor.position())
+            }
+        };
+        turn.set(place);
         drop(turn);
         self.moved();
-        Ok(cursor.position())
+        Ok(position)
     }
 
     fn async_files(&self) -> &AsyncFiles {
@@ -133,8 +142,7 @@ impl Stream for EventFile {
         let Ok(reader) = self.reader() else {
             return Readiness::Nothing;
         };
-        let Place { cursor, filter } = reader.peek();
-        let glance = self.stream().glance(reader.id(), cursor, &filter);
+        let glance = self.stream().glance(reader.id(), reader.peek());
         match (glance.has_record, glance.ended) {
             _ if glance.claimed => Readiness::Refused,
             (false, false) => Readiness::Nothing,
@@ -229,24 +237,47 @@ impl EventFile {
         }
     }
 
-    /// Reads from record `number` on and moves nothing.
+    /// Reads at a position and moves nothing.
     fn read_at(
         &self,
-        number: Sequence,
+        position: i64,
         to: &mut IovIterDest<'_>,
         blocking: Blocking,
     ) -> Result<usize> {
-        let mut cursor = self.stream().at(number).map_err(|_| EINVAL)?;
+        // As if the reader stood there, and after all else in the other ring.
+        let mut place = self.place_at(position)?;
         loop {
             let reader = self.reader()?;
-            let filter = reader.peek().filter;
-            let (length_bytes, after) = self.copy_records(&reader, Place { cursor, filter }, to)?;
+            place.filter = reader.peek().filter;
+            let (length_bytes, after) = self.copy_records(&reader, place, to)?;
             if length_bytes > 0 {
                 return Ok(length_bytes);
             }
-            cursor = after.cursor;
-            self.wait(blocking, Some(cursor))?;
+            place = after;
+            self.wait(blocking, Some(place))?;
         }
+    }
+
+    /// # Errors
+    ///
+    /// EINVAL if no record is or comes next there.
+    fn place_at(&self, position: i64) -> Result<Place> {
+        let stream = self.stream();
+        let in_lane = position & LANE_POSITION != 0;
+        let number = record_at(position & !LANE_POSITION)?;
+        Ok(if in_lane {
+            Place {
+                cursor: Cursor::NOWHERE,
+                lane: stream.at_in_lane(number).map_err(|_| EINVAL)?,
+                filter: Filter::ALL,
+            }
+        } else {
+            Place {
+                cursor: stream.at(number).map_err(|_| EINVAL)?,
+                lane: Cursor::NOWHERE,
+                filter: Filter::ALL,
+            }
+        })
     }
 
     /// Copies as many whole records as fit and are there. Returns how many
@@ -271,44 +302,45 @@ impl EventFile {
                 return Ok((copied_bytes, place));
             }
             let space = records.get_mut(..room).ok_or(EINVAL)?;
-            let read = self
-                .stream()
-                .read_for(reader.id(), place.cursor, &place.filter, space);
-            let batch = match read {
-                Ok(batch) => batch,
+            let taking = match self.stream().read_for(reader.id(), &place, space) {
+                Ok(taking) => taking,
                 // What was copied was so before the claim.
                 Err(Claimed) if copied_bytes > 0 => return Ok((copied_bytes, place)),
                 Err(Claimed) => return Err(EBUSY),
             };
             let arrived = space
                 .iter()
-                .take(batch.count)
+                .take(taking.count())
                 .take_while(|record| to.copy_to_iter(&record.to_bytes()) == RECORD_BYTES)
                 .count();
-            place.cursor = batch.after(arrived, space);
+            place = taking.after(place, arrived, space);
             copied_bytes += arrived * RECORD_BYTES;
-            if arrived < batch.count && copied_bytes == 0 {
+            self.stream().delivered(space.get(..arrived).unwrap_or(&[]));
+            if arrived < taking.count() && copied_bytes == 0 {
                 return Err(EFAULT);
             }
-            if arrived < batch.count || !batch.more {
+            if arrived < taking.count() || !taking.more() {
                 return Ok((copied_bytes, place));
             }
         }
     }
 
-    /// Waits until there is a record, hidden or not, at `cursor`, or where the
+    /// Waits until there is a record, hidden or not, at `place`, or where the
     /// file stands.
-    fn wait(&self, blocking: Blocking, cursor: Option<Cursor>) -> Result {
+    fn wait(&self, blocking: Blocking, place: Option<Place>) -> Result {
         let place = || {
             let reader = self.reader.lock();
-            reader.as_ref().map(|reader| {
-                let cursor = cursor.unwrap_or_else(|| reader.peek().cursor);
-                (reader.id(), cursor)
-            })
+            reader
+                .as_ref()
+                .map(|reader| (reader.id(), place.unwrap_or_else(|| reader.peek())))
         };
         if blocking == Blocking::Refused {
-            let (reader, cursor) = place().ok_or(EBADF)?;
-            let glance = self.stream().glance(reader, cursor, &Filter::ALL);
+            let (reader, place) = place().ok_or(EBADF)?;
+            let everything = Place {
+                filter: Filter::ALL,
+                ..place
+            };
+            let glance = self.stream().glance(reader, everything);
             return match (glance.has_record, glance.ended) {
                 _ if glance.claimed => Err(EBUSY),
                 (true, _) => Ok(()),
@@ -323,6 +355,15 @@ impl EventFile {
             NoRecord::NoReader => EBADF,
         })
     }
+}
+
+/// The bit of a file position that means the providers' ring.
+const LANE_POSITION: i64 = 1 << 62;
+
+/// The offset in the providers' ring, if a seek is to go there.
+fn lane_offset(origin: Origin, offset_bytes: i64) -> Option<i64> {
+    let in_lane = offset_bytes >= LANE_POSITION && origin == Origin::Start;
+    in_lane.then_some(offset_bytes & !LANE_POSITION)
 }
 
 /// The record at a file position.

@@ -10,11 +10,11 @@ use kernel::{
 };
 
 use crate::{
-    control::{
-        reader::{Place, Reader},
-        stream::NoPage,
+    control::{reader::Reader, stream::NoPage},
+    engine::{
+        lane::Place,
+        record::{Record, Source, RECORD_BYTES},
     },
-    engine::record::{Record, RECORD_BYTES},
     glue::{
         file_operations::{Blocking, Issued},
         subscription::{Answers, Delivery, Subscribable, Subscription},
@@ -85,23 +85,26 @@ impl EventFile {
     fn answer_records(&self, answers: &mut Answers) -> Result<Look> {
         self.at_next(|reader, place, _| {
             let mut after = place;
+            let mut count = 0;
+            let mut records = [Record::default(); BATCH];
             answers.give(|writer, room_bytes| {
                 let room = (room_bytes / RECORD_BYTES).min(BATCH);
-                let mut records = [Record::default(); BATCH];
                 let space = records.get_mut(..room).unwrap_or(&mut []);
-                let batch = self
+                let taking = self
                     .stream()
-                    .read_for(reader.id(), place.cursor, &place.filter, space)
+                    .read_for(reader.id(), &place, space)
                     .map_err(|_| EBUSY)?;
-                if batch.count == 0 {
+                count = taking.count();
+                if count == 0 {
                     return Err(EINVAL);
                 }
-                for record in space.iter().take(batch.count) {
+                for record in space.iter().take(count) {
                     writer.write_slice(&record.to_bytes())?;
                 }
-                after.cursor = batch.after(batch.count, space);
-                Ok(batch.count * RECORD_BYTES)
+                after = taking.after(place, count, space);
+                Ok(count * RECORD_BYTES)
             })?;
+            self.stream().delivered(records.get(..count).unwrap_or(&[]));
             Ok((after, Look::Progress))
         })
     }
@@ -111,8 +114,16 @@ impl EventFile {
         self.at_next(|_, place, found| {
             let (record, after) = found;
             // The record is the last that was looked at.
-            let number = after.cursor.number().minus(1);
-            let details = match self.stream().details(number, Blocking::Refused) {
+            let details = match record.source() {
+                Some(Source::Provider) => self
+                    .stream()
+                    .lane_details(after.lane.number().minus(1))
+                    .map_err(NoPage::Missing),
+                _ => self
+                    .stream()
+                    .details(after.cursor.number().minus(1), Blocking::Refused),
+            };
+            let details = match details {
                 Ok(details) => details,
                 // It is called when the page is there.
                 Err(NoPage::NotYet) => return Ok((place, Look::Nothing)),
@@ -128,6 +139,7 @@ impl EventFile {
                 let bytes = page.as_ref().map_or(&[][..], |page| &page.bytes);
                 write_event(writer, room_bytes, record, bytes)
             })?;
+            self.stream().delivered(&[record]);
             Ok((after, Look::Progress))
         })
     }
@@ -149,22 +161,19 @@ impl EventFile {
         let mut place = turn.get();
         let mut found = [Record::default()];
         let ended = self.stream().is_ended();
-        let batch = self
+        let taking = self
             .stream()
-            .read_for(reader.id(), place.cursor, &place.filter, &mut found)
+            .read_for(reader.id(), &place, &mut found)
             .map_err(|_| EBUSY)?;
-        let after = Place {
-            cursor: batch.after(batch.count, &found),
-            ..place
-        };
-        let look = if batch.count > 0 {
+        let after = taking.after(place, taking.count(), &found);
+        let look = if taking.count() > 0 {
             let [record] = found;
             let (moved, look) = answer(&reader, place, (record, after))?;
             place = moved;
             look
         } else {
             place = after;
-            match (batch.more, ended) {
+            match (taking.more(), ended) {
                 (true, _) => Look::Progress,
                 (false, true) => return Err(ENODEV),
                 (false, false) => Look::Nothing,

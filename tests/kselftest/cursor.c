@@ -94,7 +94,8 @@ TEST_F(cursor, bad_seeks_are_einval_and_move_nothing)
 		int whence;
 	} bad[] = {
 		{ 1, SEEK_SET }, { 15, SEEK_SET }, { 17, SEEK_SET }, { -16, SEEK_SET },
-		{ POSITION(4), SEEK_SET }, { (off_t)1 << 62, SEEK_SET }, { 8, SEEK_CUR },
+		{ POSITION(4), SEEK_SET }, { (off_t)1 << 61, SEEK_SET }, { 8, SEEK_CUR },
+		{ NVME_EVENT_POSITION_PROVIDER | POSITION(2), SEEK_SET },
 		{ -POSITION(2), SEEK_CUR }, { POSITION(1), SEEK_END }, { -8, SEEK_END },
 		{ 0, SEEK_DATA }, { 0, SEEK_HOLE }, { 0, 17 },
 	};

@@ -53,7 +53,13 @@ struct nvme_event {
  *
  * A position that is no multiple of 16, or beyond the record that comes next,
  * is EINVAL.
+ *
+ * Records of event providers are in a ring of their own, with numbers of their
+ * own. read() returns them before pending events of the controller. A fresh file
+ * stands before those that no file has read yet. lseek(SEEK_SET) and pread()
+ * address them with NVME_EVENT_POSITION_PROVIDER set in the position.
  */
+#define NVME_EVENT_POSITION_PROVIDER	(1LL << 62)
 
 /**
  * struct nvme_event_info - what there is to read
@@ -76,6 +82,9 @@ struct nvme_event {
  * @classes_masked: event classes that fired too often and are left alone for
  *	a while, as NVME_EVENT_CLASS_MASKED said
  * @types_masked: bit n: such a class has event type n
+ * @provider_oldest: as @oldest, of the records of event providers
+ * @provider_newest: as @newest, likewise
+ * @provider_cursor: as @cursor, likewise
  *
  * What the driver knows of the controller (@aers_outstanding, and from
  * @aer_limit on) is zero once it has let go of it. The struct may grow at its
@@ -96,6 +105,9 @@ struct nvme_event_info {
 	__u32 classes_enabled;
 	__u32 classes_masked;
 	__u32 types_masked;
+	__u64 provider_oldest;
+	__u64 provider_newest;
+	__u64 provider_cursor;
 };
 
 /* Up to and with the cursor. */
@@ -191,11 +203,13 @@ struct nvme_event_filter {
 
 /* For &struct nvme_event_fetch.flags: EAGAIN instead of waiting. */
 #define NVME_EVENT_FETCH_NOWAIT	(1U << 0)
+/* The number is that of a record of NVME_EVENT_SOURCE_PROVIDER. */
+#define NVME_EVENT_FETCH_PROVIDER	(1U << 1)
 
 /**
  * struct nvme_event_fetch - what belongs to an event besides its record
  * @size: size of the struct
- * @flags: 0 or NVME_EVENT_FETCH_NOWAIT
+ * @flags: NVME_EVENT_FETCH_*
  * @number: in: 64-bit number of the event
  * @buffer: in: address of a buffer for the log page
  * @buffer_bytes: in: its length
@@ -208,8 +222,9 @@ struct nvme_event_filter {
  *	report the class again until somebody reads the page without Retain
  *	Asynchronous Event, or calls NVME_EVENT_IOCTL_ACK.
  * @copied: out: how many bytes were put into the buffer
- * @nsid: out: the namespace whose log page it is, or all ones
- * @log_page: out: identifier of the log page
+ * @nsid: out: the namespace whose log page it is, or all ones; 0 for what a
+ *	provider gave
+ * @log_page: out: identifier of the log page; 0 likewise
  * @reserved: must be zero
  *
  * The driver reads the log page of each event once, and keeps it for all
@@ -340,8 +355,8 @@ struct nvme_event_uring {
  *
  * STATUS is the status field of the completion queue entry without the phase
  * tag. HANDLED: the driver itself acts on this class of event. PAYLOAD: a log
- * page belongs to the event. LOST: how many records this reader missed right
- * before this one, 4095 meaning that many or more.
+ * page, or what a provider gave, belongs to the event. LOST: how many records
+ * this reader missed right before this one, 4095 meaning that many or more.
  */
 #define NVME_EVENT_DW3_STATUS_SHIFT	17
 #define NVME_EVENT_DW3_HANDLED		(1U << 16)

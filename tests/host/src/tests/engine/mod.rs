@@ -11,6 +11,7 @@ mod doorbell;
 mod event_log;
 mod filter;
 mod hostile_controller;
+mod lane;
 mod lifecycle;
 mod policy;
 mod prp;

@@ -52,6 +52,25 @@ fn a_snapshot_is_kept_as_it_was_given() {
     assert_eq!(store.keep(given.clone()), None);
     assert_eq!(store.iter().collect::<Vec<_>>(), [&given]);
     assert_eq!(store.used_bytes(), 4096);
+    assert_eq!(store.limit_bytes(), 4096);
+}
+
+/// Both have an event with this number.
+#[test]
+fn what_a_provider_said_is_not_taken_for_a_log_page() {
+    let mut store = store(4, usize::MAX);
+    let of_provider = Pending::of_provider(Sequence(7));
+    store.keep(snapshot(7, 16));
+    assert_eq!(store.find(&of_provider), None);
+    store.keep(Snapshot {
+        wanted: of_provider,
+        data: 70,
+        length_bytes: 16,
+    });
+    assert_eq!(store.find(&of_provider).map(|found| found.data), Some(70));
+    let of_controller = wanted(LogPageId(0x02), 7, 7);
+    assert_eq!(store.find(&of_controller).map(|found| found.data), Some(7));
+    assert_eq!(store.find(&Pending::of_provider(Sequence(8))), None);
 }
 
 #[test]

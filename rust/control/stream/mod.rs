@@ -5,6 +5,8 @@
 //! A stream outlives its controller for as long as a file is open on it, and
 //! holds nothing of the device.
 
+mod staging;
+
 use kernel::{
     new_poll_condvar, new_spinlock_irq,
     prelude::*,
@@ -18,6 +20,7 @@ use crate::{
         claim::{Claim, Claimed, ReaderId, Standing},
         event_log::{BadPosition, Batch, Cursor, EventLog, Missing, Origin},
         filter::Filter,
+        lane::{Place, Taking},
         record::{Lifecycle, Record, Sequence},
     },
     glue::{
@@ -29,6 +32,8 @@ use crate::{
     },
     spec::{completion::Status, event::AsynchronousEvent, log_page::LogPageId},
 };
+
+use self::staging::{Providers, Staged};
 
 use super::archive::Archive;
 
@@ -93,6 +98,7 @@ struct Log {
     /// When each of them was posted, in the same places.
     times: KVVec<Instant<BootTime>>,
     captures: CaptureQueue,
+    staged: Staged,
     ended: bool,
     claim: Claim,
     readers: u64,
@@ -157,6 +163,8 @@ pub(crate) struct EventStream {
     log: SpinLockIrq<Log>,
     #[pin]
     bell: Bell<Waiters>,
+    #[pin]
+    providers: Providers,
 }
 
 impl EventStream {
@@ -170,6 +178,7 @@ impl EventStream {
         let mut times = KVVec::with_capacity(entries, GFP_KERNEL)?;
         times.resize(entries, Instant::now(), GFP_KERNEL)?;
         let archive = Archive::new(snapshot_bytes)?;
+        let staged = Staged::new()?;
         let mut storage = KVVec::with_capacity(entries, GFP_KERNEL)?;
         storage.resize(entries, Record::default(), GFP_KERNEL)?;
         let events = EventLog::new(storage).map_err(|_| EINVAL)?;
@@ -177,11 +186,13 @@ impl EventStream {
             try_pin_init!(Self {
                 id: StreamId(random_u64()),
                 archive <- archive,
+                providers <- Providers::new(),
                 log <- new_spinlock_irq!(
                     Log {
                         events,
                         times,
                         captures: CaptureQueue::new(),
+                        staged,
                         ended: false,
                         claim: Claim::default(),
                         readers: 0,
@@ -287,9 +298,15 @@ impl EventStream {
         self.id
     }
 
-    /// A cursor after the newest record.
-    pub(crate) fn open(&self) -> Cursor {
-        self.log.lock().events.end()
+    /// After the newest record, and before what is in the lane and nobody has
+    /// read.
+    pub(crate) fn open(&self) -> Place {
+        let log = self.log.lock();
+        Place {
+            cursor: log.events.end(),
+            lane: log.staged.lane().start(),
+            filter: Filter::ALL,
+        }
     }
 
     /// A cursor at record `number`.
@@ -313,7 +330,7 @@ impl EventStream {
         self.log.lock().events.read(cursor, filter, out)
     }
 
-    /// As [`Self::read`], for a reader.
+    /// As [`Self::read`], for a reader, of what is in the lane first.
     ///
     /// # Errors
     ///
@@ -321,32 +338,31 @@ impl EventStream {
     pub(crate) fn read_for(
         &self,
         reader: ReaderId,
-        cursor: Cursor,
-        filter: &Filter,
+        place: &Place,
         out: &mut [Record],
-    ) -> Result<Batch, Claimed> {
+    ) -> Result<Taking, Claimed> {
         let log = self.log.lock();
         log.claim.check(reader)?;
-        Ok(log.events.read(cursor, filter, out))
+        Ok(Taking::read(log.staged.lane(), &log.events, place, out))
     }
 
-    /// What there is for a reader from `cursor` on.
-    pub(crate) fn glance(&self, reader: ReaderId, mut cursor: Cursor, filter: &Filter) -> Glance {
+    /// What there is for a reader at `place`.
+    pub(crate) fn glance(&self, reader: ReaderId, mut place: Place) -> Glance {
         let mut record = [Record::default()];
         loop {
             let log = self.log.lock();
             let claimed = log.claim.check(reader).is_err();
-            let batch = log.events.read(cursor, filter, &mut record);
-            if claimed || batch.count > 0 || !batch.more {
+            let taking = Taking::read(log.staged.lane(), &log.events, &place, &mut record);
+            if claimed || taking.count() > 0 || !taking.more() {
                 return Glance {
-                    has_record: batch.count > 0,
+                    has_record: taking.count() > 0,
                     ended: log.ended,
                     claimed,
                 };
             }
             // Nobody has to wait until all hidden records were looked at.
             drop(log);
-            cursor = batch.after(0, &record);
+            place = taking.after(place, 0, &record);
         }
     }
 
@@ -384,15 +400,15 @@ impl EventStream {
     /// that `place` names, whenever something changed. It may take a spinlock.
     pub(crate) fn wait(
         &self,
-        place: impl Fn() -> Option<(ReaderId, Cursor)>,
+        place: impl Fn() -> Option<(ReaderId, Place)>,
     ) -> Result<(), NoRecord> {
         let mut log = self.log.lock();
         loop {
-            let (reader, cursor) = place().ok_or(NoRecord::NoReader)?;
+            let (reader, place) = place().ok_or(NoRecord::NoReader)?;
             if log.claim.check(reader).is_err() {
                 return Err(NoRecord::Claimed);
             }
-            if log.events.has_record(cursor) {
+            if log.events.has_record(place.cursor) || log.staged.log().has_record(place.lane) {
                 return Ok(());
             }
             if log.ended {
