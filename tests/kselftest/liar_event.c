@@ -3,6 +3,7 @@
 #include "kselftest_harness.h"
 
 #include <linux/nvme_event.h>
+#include <sys/ioctl.h>
 
 #include "lib/event.h"
 #include "lib/liar.h"
@@ -51,6 +52,14 @@ static unsigned int log_pages_read(const struct liar *liar)
 	return liar_answer(liar, QUESTION_ADMIN_COMMANDS + ADMIN_GET_LOG_PAGE);
 }
 
+/* What is kept of its log page, in bytes; negative: errno. */
+static long fetch_event(int fd, unsigned long long number, unsigned int flags)
+{
+	struct nvme_event_fetch fetch = { .size = sizeof(fetch), .flags = flags, .number = number };
+
+	return ioctl(fd, NVME_EVENT_IOCTL_FETCH, &fetch) ? -errno : (long)fetch.kept;
+}
+
 /*
  * While firmware is activated the controller processes nothing. The driver
  * waits, then reads the log page of the event.
@@ -64,7 +73,10 @@ TEST_F(event, firmware_activation_is_waited_for)
 	ASSERT_EQ(0, lie(liar, LIE_ACTIVATES, 1500));
 	expect_event(_metadata, self->fd, EVENT_ACTIVATION);
 	EXPECT_TRUE(liar_is(liar, "live"));
+	EXPECT_EQ(-EAGAIN, fetch_event(self->fd, 1, NVME_EVENT_FETCH_NOWAIT));
 	EXPECT_GT(1500, now_ms() - start_ms);
+	EXPECT_EQ(512, fetch_event(self->fd, 1, 0));
+	EXPECT_LE(1500, now_ms() - start_ms);
 	/* Whoever sends a command now has to wait as well. */
 	EXPECT_EQ(0, liar_serves(liar));
 	EXPECT_LE(1500, now_ms() - start_ms);
@@ -222,6 +234,7 @@ TEST_F(event, a_log_page_that_fails_is_counted)
 	expect_event(_metadata, self->fd, EVENT_TEMPERATURE);
 	EXPECT_TRUE(wait_until(value(liar, "captures_failed") == 1));
 	EXPECT_TRUE(log_has(&liar->log, "log page 0x02 could not be read"));
+	EXPECT_EQ(-ENODATA, fetch_event(self->fd, 1, 0));
 	EXPECT_EQ(0, liar_serves(liar));
 }
 
