@@ -6,11 +6,12 @@
 //! holds nothing of the device.
 
 mod staging;
+mod waiters;
 
 use kernel::{
-    new_poll_condvar, new_spinlock_irq,
+    new_spinlock_irq,
     prelude::*,
-    sync::{poll::PollCondVar, Arc, SpinLockIrq},
+    sync::{Arc, SpinLockIrq},
     time::{BootTime, Instant},
 };
 
@@ -23,17 +24,14 @@ use crate::{
         lane::{Place, Taking},
         record::{Lifecycle, Record, Sequence},
     },
-    glue::{
-        bell::{Bell, Listener},
-        fasync::AsyncFiles,
-        file_operations::Blocking,
-        random::random_u64,
-        subscription::Subscription,
-    },
+    glue::{bell::Bell, file_operations::Blocking, random::random_u64},
     spec::{completion::Status, event::AsynchronousEvent, log_page::LogPageId},
 };
 
-use self::staging::{Providers, Staged};
+use self::{
+    staging::{Providers, Staged},
+    waiters::Waiters,
+};
 
 use super::archive::Archive;
 
@@ -125,34 +123,6 @@ impl Log {
     }
 }
 
-/// Those who wait for a record.
-#[pin_data]
-struct Waiters {
-    #[pin]
-    changed: PollCondVar,
-    #[pin]
-    async_files: AsyncFiles,
-    #[pin]
-    subscriptions: SpinLockIrq<KVec<Arc<Subscription>>>,
-}
-
-impl Waiters {
-    /// Has all look again. Not in hard interrupt context.
-    fn wake(&self) {
-        self.changed.notify_all();
-        for subscription in self.subscriptions.lock().iter() {
-            subscription.call();
-        }
-    }
-}
-
-impl Listener for Waiters {
-    fn heard(&self) {
-        self.wake();
-        self.async_files.signal_readable();
-    }
-}
-
 /// The event records of one controller.
 #[pin_data]
 pub(crate) struct EventStream {
@@ -199,14 +169,7 @@ impl EventStream {
                     },
                     "nvme_rs::EventStream::log"
                 ),
-                bell <- Bell::new(pin_init!(Waiters {
-                    changed <- new_poll_condvar!("nvme_rs::EventStream::changed"),
-                    async_files <- AsyncFiles::new(),
-                    subscriptions <- new_spinlock_irq!(
-                        KVec::new(),
-                        "nvme_rs::EventStream::subscriptions"
-                    ),
-                })),
+                bell <- Bell::new(Waiters::new()),
             }? Error),
             GFP_KERNEL,
         )
@@ -420,50 +383,9 @@ impl EventStream {
         }
     }
 
-    /// Has all who wait look again. Not in hard interrupt context.
-    pub(crate) fn notify(&self) {
-        self.bell.listener().wake();
-    }
-
-    /// Calls `subscription` from now on, when there may be a record.
-    ///
-    /// # Errors
-    ///
-    /// ENOMEM.
-    pub(crate) fn subscribe(&self, subscription: Arc<Subscription>) -> Result {
-        let mut subscriptions = self.bell.listener().subscriptions.lock();
-        Ok(subscriptions.push(subscription, GFP_ATOMIC)?)
-    }
-
-    /// Does not call it any more.
-    pub(crate) fn unsubscribe(&self, subscription: &Subscription) {
-        let mut subscriptions = self.bell.listener().subscriptions.lock();
-        let index = subscriptions
-            .iter()
-            .position(|other| core::ptr::eq(&**other, subscription));
-        // Their order does not matter.
-        let removed = index.and_then(|index| {
-            let last = subscriptions.len().checked_sub(1)?;
-            subscriptions.swap(index, last);
-            subscriptions.pop()
-        });
-        drop(subscriptions);
-        drop(removed);
-    }
-
     /// Whether no record will be added.
     pub(crate) fn is_ended(&self) -> bool {
         self.log.lock().ended
-    }
-
-    /// What is notified when [`Self::glance`] may have changed.
-    pub(crate) fn changed(&self) -> &PollCondVar {
-        &self.bell.listener().changed
-    }
-
-    /// The files that get a signal when there is a record.
-    pub(crate) fn async_files(&self) -> &AsyncFiles {
-        &self.bell.listener().async_files
     }
 
     pub(crate) fn totals(&self) -> Totals {

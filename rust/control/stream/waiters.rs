@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Who waits for records of a stream: processes that sleep or poll, files that
+//! want a signal, rings.
+
+use kernel::{
+    new_poll_condvar, new_spinlock_irq,
+    prelude::*,
+    sync::{poll::PollCondVar, Arc, SpinLockIrq},
+};
+
+use crate::glue::{
+    bell::Listener,
+    fasync::AsyncFiles,
+    subscription::Subscription, //
+};
+
+use super::EventStream;
+
+/// Those who wait for a record.
+#[pin_data]
+pub(super) struct Waiters {
+    #[pin]
+    changed: PollCondVar,
+    #[pin]
+    async_files: AsyncFiles,
+    #[pin]
+    subscriptions: SpinLockIrq<KVec<Arc<Subscription>>>,
+}
+
+impl Waiters {
+    pub(super) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            changed <- new_poll_condvar!("nvme_rs::EventStream::changed"),
+            async_files <- AsyncFiles::new(),
+            subscriptions <- new_spinlock_irq!(
+                KVec::new(),
+                "nvme_rs::EventStream::subscriptions"
+            ),
+        })
+    }
+
+    /// Has all look again. Not in hard interrupt context.
+    fn wake(&self) {
+        self.changed.notify_all();
+        for subscription in self.subscriptions.lock().iter() {
+            subscription.call();
+        }
+    }
+}
+
+impl Listener for Waiters {
+    fn heard(&self) {
+        self.wake();
+        self.async_files.signal_readable();
+    }
+}
+
+impl EventStream {
+    /// Has all who wait look again. Not in hard interrupt context.
+    pub(crate) fn notify(&self) {
+        self.bell.listener().wake();
+    }
+
+    /// Calls `subscription` from now on, when there may be a record.
+    ///
+    /// # Errors
+    ///
+    /// ENOMEM.
+    pub(crate) fn subscribe(&self, subscription: Arc<Subscription>) -> Result {
+        let mut subscriptions = self.bell.listener().subscriptions.lock();
+        Ok(subscriptions.push(subscription, GFP_ATOMIC)?)
+    }
+
+    /// Does not call it any more.
+    pub(crate) fn unsubscribe(&self, subscription: &Subscription) {
+        let mut subscriptions = self.bell.listener().subscriptions.lock();
+        let index = subscriptions
+            .iter()
+            .position(|other| core::ptr::eq(&**other, subscription));
+        // Their order does not matter.
+        let removed = index.and_then(|index| {
+            let last = subscriptions.len().checked_sub(1)?;
+            subscriptions.swap(index, last);
+            subscriptions.pop()
+        });
+        drop(subscriptions);
+        drop(removed);
+    }
+
+    /// What is notified when [`Self::glance`] may have changed.
+    pub(crate) fn changed(&self) -> &PollCondVar {
+        &self.bell.listener().changed
+    }
+
+    /// The files that get a signal when there is a record.
+    pub(crate) fn async_files(&self) -> &AsyncFiles {
+        &self.bell.listener().async_files
+    }
+}
