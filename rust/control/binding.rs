@@ -145,7 +145,7 @@ impl Binding {
         let enabled = Enabled::new(device)?;
         let wanted = possible_cpus().saturating_add(1);
         let vectors = Vectors::allocate(device, wanted)?;
-        let controller = Controller::new(device, stream, settings, vectors.count())?;
+        let controller = Controller::new(device, stream, settings, &vectors)?;
         let resetter = Arc::pin_init(
             WorkItem::new(work.clone(), Ok::<_, Error>(Resetter(controller.clone()))),
             GFP_KERNEL,

@@ -14,7 +14,7 @@ use kernel::{
 };
 
 use crate::{
-    glue::{file_operations::Blocking, uring::Notice},
+    glue::{file_operations::Blocking, interrupt::Signal, uring::Notice},
     pcie::{doorbells::Doorbells, registers::Registers},
     spec::{
         command::{QueueId, SubmissionEntry},
@@ -43,6 +43,7 @@ pub(crate) struct IoQueues {
     interrupting: Atomic<usize>,
     polled: Atomic<usize>,
     polled_max: u16,
+    signal: Signal,
     epoch: Atomic<u32>,
     /// Taken while the queues are frozen.
     #[pin]
@@ -58,6 +59,7 @@ pub(crate) struct IoQueueLimits {
     pub(crate) entries: u16,
     /// How many interrupt vectors there are; the first is the admin queue's.
     pub(crate) vectors: u16,
+    pub(crate) signal: Signal,
 }
 
 impl IoQueues {
@@ -103,6 +105,7 @@ impl IoQueues {
                 interrupting: Atomic::new(0),
                 polled: Atomic::new(0),
                 polled_max: limits.polled,
+                signal: limits.signal,
                 epoch: Atomic::new(0),
                 quiet <- Turn::new(()),
             }),
@@ -123,7 +126,9 @@ impl IoQueues {
         doorbell_buffers: bool,
     ) -> Result<(), AdminError> {
         self.doorbells.reset();
-        if doorbell_buffers {
+        // A line is asserted until the controller sees the head move: it has to
+        // be told of that at once.
+        if doorbell_buffers && self.signal == Signal::Message {
             let (values, events) = self.doorbells.shadows();
             let told = SubmissionEntry::doorbell_buffer_config(values, events);
             match self.admin.execute(told) {

@@ -27,6 +27,16 @@ use super::{bindings, pci::raw_device};
 pub(crate) struct Vectors {
     device: ARef<pci::Device>,
     count: u16,
+    signal: Signal,
+}
+
+/// How a function interrupts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// By messages, MSI or MSI-X, each of which is one interrupt.
+    Message,
+    /// By a line, INTx, which interrupts for as long as the function wants.
+    Line,
 }
 
 impl Vectors {
@@ -50,10 +60,21 @@ impl Vectors {
             )
         };
         to_result(count)?;
+        // SAFETY: The device is valid; its vectors were allocated.
+        let by_message = unsafe {
+            let device = raw_device(device);
+            (*device).msi_enabled() != 0 || (*device).msix_enabled() != 0
+        };
+        let signal = if by_message {
+            Signal::Message
+        } else {
+            Signal::Line
+        };
         // INVARIANT: Allocated just now.
         let vectors = Self {
             device: device.into(),
             count: u16::try_from(count).unwrap_or(1),
+            signal,
         };
         Ok(Arc::new(vectors, GFP_KERNEL)?)
     }
@@ -61,6 +82,10 @@ impl Vectors {
     /// How many there are.
     pub(crate) fn count(&self) -> u16 {
         self.count
+    }
+
+    pub(crate) fn signal(&self) -> Signal {
+        self.signal
     }
 }
 

@@ -27,6 +27,7 @@ use crate::{
     glue::{
         cpu::possible_cpus,
         dma::{Buffer, DmaDevice},
+        interrupt::Vectors,
         pci::BusMaster,
     },
     pcie::registers::Registers,
@@ -124,7 +125,7 @@ pub(crate) struct Controller {
 }
 
 impl Controller {
-    /// Prepares for a controller with so many interrupt vectors; does not change
+    /// Prepares for a controller with these interrupt vectors; does not change
     /// anything about it.
     ///
     /// # Errors
@@ -134,7 +135,7 @@ impl Controller {
         device: &pci::Device<Core<'_>>,
         stream: Arc<EventStream>,
         settings: Settings,
-        vectors: u16,
+        vectors: &Vectors,
     ) -> Result<Arc<Self>> {
         let registers = Arc::new(Registers::map(device)?, GFP_KERNEL)?;
         let admin = AdminQueue::new(
@@ -150,7 +151,8 @@ impl Controller {
             queues: u16::try_from(possible_cpus()).unwrap_or(u16::MAX),
             polled: settings.poll_queues,
             entries: io_queue_entries(&registers, settings),
-            vectors,
+            vectors: vectors.count(),
+            signal: vectors.signal(),
         };
         let io_queues = IoQueues::new(device.as_ref(), &registers, &admin, &stream, limits)?;
         let buffers = MappedBuffers::new(&dma)?;
