@@ -29,8 +29,8 @@ use crate::{
         locked_memory::LockedMemory,
         mapping::{Direction, Mapping},
         pins::{Pins, UserRange},
-        range_map::RangeMap,
-        uring::{BufferPlace, Issue, Lender, RegisteredBuffer},
+        shared_map::SharedMap,
+        uring::{BufferPlace, Issue, Lender},
     },
 };
 
@@ -42,12 +42,26 @@ const BUFFER_BYTES_MAX: usize = 1 << 30;
 /// How the controller sees a buffer. It is mapped until this is dropped.
 struct Image {
     place: BufferPlace,
+    length_bytes: u64,
     /// How far from the start of its first page the buffer begins.
     head_bytes: u64,
     /// Where the controller sees each of its pages.
     pages: KVVec<U64>,
     list: List,
     _mapping: Mapping,
+}
+
+impl Image {
+    fn describe(&self, begin: u64, length_bytes: u64, limit_bytes: u64) -> Option<DataPointer> {
+        if begin.checked_add(length_bytes)? > self.length_bytes {
+            return None;
+        }
+        let part = Part {
+            begin_bytes: self.head_bytes.checked_add(begin)?,
+            length_bytes: length_bytes.min(limit_bytes),
+        };
+        buffer_list::describe(part, &self.pages, &self.list)
+    }
 }
 
 /// The buffers that are mapped for one controller.
@@ -58,7 +72,7 @@ pub(crate) struct MappedBuffers {
     count: Atomic<usize>,
     /// By place.
     #[pin]
-    images: RangeMap<Arc<Image>>,
+    images: SharedMap<Arc<Image>>,
 }
 
 /// What a ring has of a buffer, dropped in the order of the fields.
@@ -70,8 +84,8 @@ struct Loan {
 }
 
 impl Lender for Loan {
-    fn returned(&self, first: usize) {
-        self.buffers.unmap(first);
+    fn returned(&self, place: BufferPlace) {
+        self.buffers.unmap(place);
     }
 }
 
@@ -84,7 +98,7 @@ impl MappedBuffers {
             pin_init!(Self {
                 device: device.clone(),
                 count: Atomic::new(0),
-                images <- RangeMap::new(),
+                images <- SharedMap::new(),
             }),
             GFP_KERNEL,
         )
@@ -113,6 +127,7 @@ impl MappedBuffers {
         let place = issue.lend(pins, range, loan)?;
         let image = Image {
             place,
+            length_bytes: range.length_bytes as u64,
             head_bytes: (range.address % PAGE_SIZE) as u64,
             pages,
             list,
@@ -122,38 +137,36 @@ impl MappedBuffers {
     }
 
     fn keep(&self, image: Image) -> Result {
-        let BufferPlace { first, last } = image.place;
-        let image = Arc::new(image, GFP_KERNEL)?;
-        self.images.insert(first..=last, image)?;
+        let BufferPlace(number) = image.place;
+        self.images.insert(number, Arc::new(image, GFP_KERNEL)?)?;
         self.count.fetch_add(1, Relaxed);
         Ok(())
     }
 
-    /// Describes the bytes from `begin` on of a registered buffer, for a command
-    /// that io_uring keeps it for. `None` if it is none of these, or cannot be
-    /// described so.
+    /// Describes the bytes from `begin` on of the buffer that `issue` names, at
+    /// most `limit_bytes` of them. `None` if it is none of these, is not so long,
+    /// or cannot be described so.
     pub(super) fn describe(
         &self,
-        buffer: &RegisteredBuffer<'_>,
+        issue: &Issue,
+        direction: Direction,
         begin: u64,
         length_bytes: usize,
+        limit_bytes: usize,
     ) -> Option<DataPointer> {
         if self.count.load(Relaxed) == 0 || !self.device.stays_in_sync() {
             return None;
         }
+        let BufferPlace(number) = issue.lent(direction)?;
         self.images
-            .with(buffer.list_address(), |image| {
-                let part = Part {
-                    begin_bytes: image.head_bytes.checked_add(begin)?,
-                    length_bytes: length_bytes as u64,
-                };
-                buffer_list::describe(part, &image.pages, &image.list)
+            .with(number, |image| {
+                image.describe(begin, length_bytes as u64, limit_bytes as u64)
             })
             .flatten()
     }
 
-    fn unmap(&self, first: usize) {
-        let image = self.images.take(first);
+    fn unmap(&self, place: BufferPlace) {
+        let image = self.images.take(place.0);
         if image.is_some() {
             self.count.fetch_sub(1, Relaxed);
         }
@@ -162,8 +175,8 @@ impl MappedBuffers {
     /// Unmaps all of them, before the controller is let go. No command may use
     /// one any more. Sleeps.
     pub(super) fn unmap_all(&self) {
-        while let Some(first) = self.images.with_first(|image| image.place.first) {
-            self.unmap(first);
+        while let Some(place) = self.images.with_first(|image| image.place) {
+            self.unmap(place);
         }
     }
 }

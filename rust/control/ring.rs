@@ -243,14 +243,13 @@ impl Binding {
                 address,
                 length_bytes,
             } => {
-                let registered = issue.registered(address, length_bytes, direction)?;
-                // The length was checked; of what is longer, this is the part.
-                let length_bytes = length_bytes.min(limit_bytes);
                 let buffers = self.controller().buffers();
-                if let Some(pointer) = buffers.describe(&registered, address, length_bytes) {
-                    return Ok(Some(pointer));
+                let pointer =
+                    buffers.describe(issue, direction, address, length_bytes, limit_bytes);
+                if pointer.is_some() {
+                    return Ok(pointer);
                 }
-                registered
+                issue.registered(address, length_bytes, direction)?
             }
             RingBuffer::RegisteredPieces { address, count } => {
                 issue.registered_pieces(address, count, direction)?

@@ -32,7 +32,7 @@ pub(crate) mod pins;
 pub(crate) mod plug;
 pub(crate) mod provider;
 pub(crate) mod random;
-pub(crate) mod range_map;
+pub(crate) mod shared_map;
 pub(crate) mod spare;
 pub(crate) mod subscription;
 pub(crate) mod ticks;

@@ -267,6 +267,12 @@ TEST_F(buffer, mistakes)
 	EXPECT_EQ(0, ring_run(&self->ring, &command, NULL));
 	command = io(self, IO_READ, 1, 2 * PAGE - BLOCK + 4, BLOCK);
 	EXPECT_EQ(-EFAULT, ring_run(&self->ring, &command, NULL));
+	/* The command transfers less, but the buffer is not so long. */
+	command = io(self, IO_READ, 1, PAGE, BLOCK);
+	command.command.data_len = PAGE + 4;
+	EXPECT_EQ(-EFAULT, ring_run(&self->ring, &command, NULL));
+	command.command.data_len = PAGE;
+	EXPECT_EQ(0, ring_run(&self->ring, &command, NULL));
 	command = io(self, IO_READ, 1, -4ul, BLOCK);
 	EXPECT_EQ(-EFAULT, ring_run(&self->ring, &command, NULL));
 	munmap(read_only, PAGE);

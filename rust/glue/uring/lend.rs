@@ -26,23 +26,19 @@ use super::Issue;
 /// Which buffer of which ring it is: where io_uring keeps the list of its
 /// pieces, which is nowhere else for as long as the buffer is registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BufferPlace {
-    pub(crate) first: usize,
-    pub(crate) last: usize,
-}
+pub(crate) struct BufferPlace(pub(crate) usize);
 
 /// Who lends memory to a ring.
 pub(crate) trait Lender: Send + Sync + 'static {
-    /// The ring, and all commands that used the buffer, are done with it. `first`
-    /// is the start of its [`BufferPlace`]. The memory is unpinned after this.
-    /// Process context.
-    fn returned(&self, first: usize);
+    /// The ring, and all commands that used the buffer, are done with it. The
+    /// memory is unpinned after this. Process context.
+    fn returned(&self, place: BufferPlace);
 }
 
 /// What io_uring keeps for the driver. Dropped in the order of the fields.
 struct Lent<T: Lender> {
-    /// Start of the [`BufferPlace`]; zero until it is known.
-    first: Atomic<usize>,
+    /// The [`BufferPlace`]; zero until it is known.
+    place: Atomic<usize>,
     _pins: Pins,
     lender: T,
 }
@@ -81,7 +77,7 @@ impl Issue {
         }
         let pieces = pieces_of(&pins, range)?;
         let lent = Lent {
-            first: Atomic::new(0),
+            place: Atomic::new(0),
             _pins: pins,
             lender,
         };
@@ -107,17 +103,21 @@ impl Issue {
             drop(unsafe { KBox::from_raw(lent) });
             return Err(error);
         }
-        let buffer = self
-            .registered(0, 1, Direction::FromDevice)
-            .inspect_err(|_| self.take_back())?;
-        let first = buffer.list_address();
+        let Some(place) = self.lent(Direction::FromDevice) else {
+            self.take_back();
+            return Err(EINVAL);
+        };
         // SAFETY: The ring's lock is held, so that it was not released yet.
-        unsafe { (*lent).first.store(first, Relaxed) };
-        let list_bytes = pieces.len().saturating_mul(size_of::<bindings::bio_vec>());
-        Ok(BufferPlace {
-            first,
-            last: first.saturating_add(list_bytes.saturating_sub(1)),
-        })
+        unsafe { (*lent).place.store(place.0, Relaxed) };
+        Ok(place)
+    }
+
+    /// The place of the buffer that the command names, if it is one that a
+    /// driver registered: only in these address 0 is the first byte. It keeps it
+    /// until the command is completed.
+    pub(crate) fn lent(&self, direction: Direction) -> Option<BufferPlace> {
+        let buffer = self.registered(0, 1, direction).ok()?;
+        Some(BufferPlace(buffer.list_address()))
     }
 
     /// Unregisters what was just [lent](Self::lend).
@@ -162,8 +162,8 @@ fn pieces_of(pins: &Pins, range: UserRange) -> Result<KVVec<bindings::bio_vec>> 
 unsafe extern "C" fn release<T: Lender>(lent: *mut c_void) {
     // SAFETY: By the safety requirement, nobody else has it any more.
     let lent = unsafe { KBox::from_raw(lent.cast::<Lent<T>>()) };
-    let first = lent.first.load(Relaxed);
-    if first != 0 {
-        lent.lender.returned(first);
+    let place = lent.place.load(Relaxed);
+    if place != 0 {
+        lent.lender.returned(BufferPlace(place));
     }
 }

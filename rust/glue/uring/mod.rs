@@ -11,7 +11,6 @@ mod lend;
 mod registered;
 
 pub(crate) use lend::{BufferPlace, Lender};
-pub(crate) use registered::RegisteredBuffer;
 
 use core::{
     mem::{align_of, offset_of, size_of},

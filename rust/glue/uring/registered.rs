@@ -90,7 +90,7 @@ pub(crate) struct RegisteredBuffer<'a> {
 
 impl RegisteredBuffer<'_> {
     /// Where the list of pieces begins at which the buffer does.
-    pub(crate) fn list_address(&self) -> usize {
+    pub(super) fn list_address(&self) -> usize {
         // SAFETY: io_uring makes iterators over `bio_vec`s only.
         let list = unsafe {
             self.iter
