@@ -18,7 +18,7 @@ DETAILS = cache.TOP / "Documentation/bench.rst"
 PLOT = cache.TOP / "Documentation/bench.svg"
 README_BLOCK = re.compile(r"(?<=<!-- figures of make bench -->\n).*?(?=<!-- end of figures -->)", re.S)
 DETAILS_BLOCK = re.compile(r"(?<=\.\. figures of make bench\n).*?(?=\.\. end of figures\n)", re.S)
-BUFFERS = ("plain", "registered", "vectored")
+BUFFERS = ("plain", "registered", "mapped", "vectored")
 
 # Instructions per command: row, driver, group of layers.
 Layers = dict[str, dict[str, dict[str, float]]]

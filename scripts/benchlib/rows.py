@@ -16,7 +16,7 @@ class Row:
     batch: int
     bytes: int
     memory: str  # small, huge
-    buffers: str  # plain, registered, vectored
+    buffers: str  # plain, registered, mapped, vectored
     wait: str = "interrupt"  # or poll
     commands: int = COMMANDS
 
@@ -44,7 +44,7 @@ class Row:
     @property
     def goal(self) -> float:
         """The net ratio to the in-tree driver which we want; 1.02 where none was set, which nothing may exceed."""
-        registered = self.buffers == "registered"
+        registered = self.buffers in ("registered", "mapped")
         if self.batch == 1:
             return 0.60
         if self.wait == "poll":
@@ -57,7 +57,7 @@ class Row:
 SHAPES = ((1, 1), (32, 1), (32, 16))
 # Where a page holds all of a command's data, it does not matter which size the page has.
 MEMORY = ((512, "small"), (4096, "small"), (65536, "small"), (65536, "huge"))
-BUFFERS = ("plain", "registered", "vectored")
+BUFFERS = ("plain", "registered", "mapped", "vectored")
 WAITS = ("interrupt", "poll")
 
 # The whole of what can be combined: for --all.

@@ -2,6 +2,7 @@
 #include "load.h"
 
 #include <errno.h>
+#include <linux/nvme_buffer.h>
 #include <linux/nvme_ioctl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,12 +23,61 @@ static unsigned long sleeps_so_far(void)
 	return usage.ru_nvcsw;
 }
 
+/* Has the driver register the arena as buffer 0; ENOTTY if it is the in-tree one. */
+static int register_mapped(struct load *load)
+{
+	struct nvme_register_buffer buffer = {
+		.addr = (uintptr_t)load->arena->memory, .length = load->arena->bytes,
+	};
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&load->ring);
+	struct io_uring_cqe *cqe;
+	int error;
+
+	if (!sqe)
+		return -EBUSY;
+	memset(sqe, 0, 2 * sizeof(*sqe));
+	sqe->opcode = IORING_OP_URING_CMD;
+	sqe->fd = load->fd;
+	sqe->cmd_op = NVME_URING_CMD_REGISTER_BUFFER;
+	sqe->uring_cmd_flags = IORING_URING_CMD_FIXED;
+	memcpy(sqe->cmd, &buffer, sizeof(buffer));
+	error = io_uring_submit_and_wait(&load->ring, 1);
+	if (error < 0)
+		return error;
+	error = io_uring_wait_cqe(&load->ring, &cqe);
+	if (error)
+		return error;
+	error = cqe->res;
+	io_uring_cqe_seen(&load->ring, cqe);
+	return error;
+}
+
+/* Buffer 0 of the ring, if the load has one. */
+static int register_arena(struct load *load)
+{
+	struct iovec all = { .iov_base = load->arena->memory, .iov_len = load->arena->bytes };
+	int error;
+
+	load->begin = (uintptr_t)load->arena->memory;
+	if (load->shape->buffers != REGISTERED && load->shape->buffers != MAPPED)
+		return 0;
+	error = io_uring_register_buffers_sparse(&load->ring, 1);
+	if (!error && load->shape->buffers == MAPPED && load->fd >= 0) {
+		error = register_mapped(load);
+		if (error != -ENOTTY) {
+			load->begin = 0;
+			return error;
+		}
+	}
+	error = io_uring_register_buffers_update_tag(&load->ring, 0, &all, NULL, 1);
+	return error < 0 ? error : 0;
+}
+
 int load_create(struct load *load, const struct shape *shape, const struct arena *arena, int fd)
 {
 	unsigned int flags = IORING_SETUP_SQE128 | IORING_SETUP_CQE32 |
 			     IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
 			     (shape->poll ? IORING_SETUP_IOPOLL : 0);
-	struct iovec all = { .iov_base = arena->memory, .iov_len = arena->bytes };
 	int error;
 
 	*load = (struct load){ .shape = shape, .arena = arena, .fd = fd, .random = 1 };
@@ -42,9 +92,7 @@ int load_create(struct load *load, const struct shape *shape, const struct arena
 	if (!load->blocks)
 		return -ENOMEM;
 	error = io_uring_queue_init(shape->depth, &load->ring, flags);
-	if (!error && shape->buffers == REGISTERED)
-		error = io_uring_register_buffers(&load->ring, &all, 1);
-	return error;
+	return error ? error : register_arena(load);
 }
 
 void load_destroy(struct load *load)
@@ -82,7 +130,8 @@ static void prepare(struct load *load, unsigned int piece)
 	sqe->fd = load->fd;
 	sqe->user_data = piece;
 	sqe->cmd_op = shape->buffers == VECTORED ? NVME_URING_CMD_IO_VEC : NVME_URING_CMD_IO;
-	sqe->uring_cmd_flags = shape->buffers == REGISTERED ? IORING_URING_CMD_FIXED : 0;
+	if (shape->buffers == REGISTERED || shape->buffers == MAPPED)
+		sqe->uring_cmd_flags = IORING_URING_CMD_FIXED;
 	load->blocks[piece] = random_block(load);
 	command = (struct nvme_uring_cmd *)sqe->cmd;
 	command->opcode = NVME_READ;
@@ -93,7 +142,7 @@ static void prepare(struct load *load, unsigned int piece)
 		command->addr = (uintptr_t)&arena->vectors[piece * arena->vectors_each];
 		command->data_len = arena->vectors_each;
 	} else {
-		command->addr = (uintptr_t)arena->memory + piece * arena->stride;
+		command->addr = load->begin + piece * arena->stride;
 		command->data_len = shape->bytes;
 	}
 }

@@ -11,7 +11,8 @@
 #define SPAN_BYTES (4U << 20)
 #define BLOCK_BYTES 512U
 
-enum buffers { PLAIN, REGISTERED, VECTORED };
+/* MAPPED: by NVME_URING_CMD_REGISTER_BUFFER, with the in-tree driver as REGISTERED. */
+enum buffers { PLAIN, REGISTERED, MAPPED, VECTORED };
 enum memory { SMALL_PAGES, HUGE_PAGE };
 
 struct shape {
@@ -46,6 +47,7 @@ struct load {
 	const struct arena *arena;
 	int fd;			/* of a namespace; -1: no-operations */
 	uint32_t nsid;
+	uintptr_t begin;	/* the address of the arena in commands */
 	uint32_t random;	/* state of the generator */
 	uint32_t *blocks;	/* which block each piece was read from last */
 	struct io_uring ring;

@@ -41,7 +41,7 @@ struct target {
 	int fd;
 };
 
-static const char *const buffers_names[] = { "plain", "registered", "vectored", NULL };
+static const char *const buffers_names[] = { "plain", "registered", "mapped", "vectored", NULL };
 static const char *const memory_names[] = { "small", "huge", NULL };
 static const char *const wait_names[] = { "interrupt", "poll", NULL };
 static const char *const listener_names[] = { "records", "uevents", NULL };
