@@ -171,7 +171,10 @@ impl Pins {
         let mut run = PageRun::NONE;
         while missing > 0 {
             let mut room = [const { MaybeUninit::uninit() }; BATCH];
-            let pages = pin_some(address, missing, flags, &mut room)?;
+            let pages = pin_some(address, missing, flags, &mut room).inspect_err(|_| {
+                // SAFETY: Pinned below, in an earlier round, and kept nowhere.
+                unsafe { run.unpin(false) }
+            })?;
             let pinned = pages.len();
             for (index, &page) in pages.iter().enumerate() {
                 let page = PageRun::one(page);
