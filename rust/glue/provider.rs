@@ -17,7 +17,7 @@ use kernel::{
 use super::bindings;
 
 kernel::sync::global_lock! {
-    // SAFETY: Initialised by `initialise`, which `driver::load` calls before
+    // SAFETY: Initialised by `Hosting::start`, which the module calls before
     // anything is bound. Providers are modules that need our symbols: the
     // kernel does not let them start before our initialisation is over.
     unsafe(uninit) static HOSTS: Mutex<KVec<Hosted>> = KVec::new();

@@ -36,7 +36,7 @@ impl Issue {
         let mut iter = MaybeUninit::uninit();
         // SAFETY: The command is valid and has IORING_URING_CMD_FIXED, which
         // the caller asked for; `iter` is valid for writes.
-        to_result(unsafe {
+        let imported = unsafe {
             bindings::io_uring_cmd_import_fixed(
                 address,
                 length_bytes,
@@ -45,10 +45,9 @@ impl Issue {
                 self.command.as_ptr(),
                 self.flags,
             )
-        })?;
-        // SAFETY: Initialised, as the function succeeded.
-        let iter = unsafe { iter.assume_init() };
-        Ok(RegisteredBuffer { iter, _issue: self })
+        };
+        // SAFETY: The function says so by what it returns.
+        unsafe { self.imported(imported, iter) }
     }
 
     /// As [`Self::registered`], of the pieces that `count` vectors at `address`
@@ -65,7 +64,7 @@ impl Issue {
     ) -> Result<RegisteredBuffer<'_>> {
         let mut iter = MaybeUninit::uninit();
         // SAFETY: As in `registered`. The function checks the addresses.
-        to_result(unsafe {
+        let imported = unsafe {
             bindings::io_uring_cmd_import_fixed_vec(
                 self.command.as_ptr(),
                 address as *const bindings::iovec,
@@ -74,8 +73,21 @@ impl Issue {
                 iter.as_mut_ptr(),
                 self.flags,
             )
-        })?;
-        // SAFETY: Initialised, as the function succeeded.
+        };
+        // SAFETY: As in `registered`.
+        unsafe { self.imported(imported, iter) }
+    }
+
+    /// # Safety
+    ///
+    /// If `imported` is no error, io_uring has initialised `iter`.
+    unsafe fn imported(
+        &self,
+        imported: c_int,
+        iter: MaybeUninit<bindings::iov_iter>,
+    ) -> Result<RegisteredBuffer<'_>> {
+        to_result(imported)?;
+        // SAFETY: By the safety requirement.
         let iter = unsafe { iter.assume_init() };
         Ok(RegisteredBuffer { iter, _issue: self })
     }
@@ -89,18 +101,23 @@ pub(crate) struct RegisteredBuffer<'a> {
 }
 
 impl RegisteredBuffer<'_> {
-    /// Where the list of pieces begins at which the buffer does.
-    pub(super) fn list_address(&self) -> usize {
+    /// The list of pieces, from where the buffer begins. It lives until the
+    /// command is completed.
+    fn list(&self) -> *const bindings::bio_vec {
         // SAFETY: io_uring makes iterators over `bio_vec`s only.
-        let list = unsafe {
+        unsafe {
             self.iter
                 .__bindgen_anon_1
                 .__bindgen_anon_1
                 .as_ref()
                 .__bindgen_anon_1
                 .bvec
-        };
-        list.addr()
+        }
+    }
+
+    /// Where that is.
+    pub(super) fn list_address(&self) -> usize {
+        self.list().addr()
     }
 
     pub(crate) fn length_bytes(&self) -> usize {
@@ -148,16 +165,7 @@ impl RegisteredBuffer<'_> {
 
     fn pieces(&self, limit_bytes: usize) -> Pieces<'_> {
         Pieces {
-            // SAFETY: io_uring makes iterators over `bio_vec`s only, in memory
-            // that lives until the command is completed.
-            next: unsafe {
-                self.iter
-                    .__bindgen_anon_1
-                    .__bindgen_anon_1
-                    .as_ref()
-                    .__bindgen_anon_1
-                    .bvec
-            },
+            next: self.list(),
             skip: self.iter.iov_offset,
             left: self.length_bytes().min(limit_bytes),
             _buffer: self,
