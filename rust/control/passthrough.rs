@@ -116,21 +116,14 @@ impl Request<'_> {
     /// EINVAL if they are shorter than that, after all: the format may have
     /// changed since they were checked; ENOMEM.
     fn transferred(&self, implied: Implied) -> Result<(KVec<UserRange>, Option<UserRange>)> {
-        let (mut left, metadata_bytes) = match implied {
+        let (left, metadata_bytes) = match implied {
             Implied::Unknown => (usize::MAX, usize::MAX),
             Implied::Known {
                 data_bytes,
                 metadata_bytes,
             } => (data_bytes as usize, metadata_bytes as usize),
         };
-        let mut data = KVec::with_capacity(self.data.len(), GFP_KERNEL)?;
-        for range in self.data {
-            let Some(range) = range.up_to(left) else {
-                break;
-            };
-            left = left.saturating_sub(range.length_bytes);
-            data.push(range, GFP_KERNEL)?;
-        }
+        let (data, left) = up_to(self.data, left)?;
         let metadata = self.metadata.and_then(|range| range.up_to(metadata_bytes));
         let short = left > 0 || metadata.map_or(0, |range| range.length_bytes) < metadata_bytes;
         if implied != Implied::Unknown && short {
@@ -338,6 +331,24 @@ impl Binding {
             controller.stream().post(Record::command_effect(event));
         }
     }
+}
+
+/// The first bytes of some ranges, and how many of `limit_bytes` they lack.
+///
+/// # Errors
+///
+/// ENOMEM.
+pub(super) fn up_to(data: &[UserRange], limit_bytes: usize) -> Result<(KVec<UserRange>, usize)> {
+    let mut left = limit_bytes;
+    let mut ranges = KVec::with_capacity(data.len(), GFP_KERNEL)?;
+    for range in data {
+        let Some(range) = range.up_to(left) else {
+            break;
+        };
+        left = left.saturating_sub(range.length_bytes);
+        ranges.push(range, GFP_KERNEL)?;
+    }
+    Ok((ranges, left))
 }
 
 /// What becomes of a command that no queue takes.

@@ -22,7 +22,7 @@ use crate::{
 
 use super::{
     binding::Binding,
-    passthrough::{direction, patience, Request, NOT_READY},
+    passthrough::{direction, patience, up_to, Request, NOT_READY},
     scratch::{DescribeError, Memory},
     submit::{Epoch, Prepared, Submission, SubmitError},
 };
@@ -313,15 +313,7 @@ impl Trimmed {
                 ..*range
             }]));
         }
-        let mut left = limit_bytes;
-        let mut ranges = KVec::with_capacity(data.len(), GFP_KERNEL)?;
-        for range in data {
-            let Some(range) = range.up_to(left) else {
-                break;
-            };
-            left = left.saturating_sub(range.length_bytes);
-            ranges.push(range, GFP_KERNEL)?;
-        }
+        let (ranges, _) = up_to(data, limit_bytes)?;
         Ok(Self::Several(ranges))
     }
 
