@@ -3,7 +3,13 @@
 //! What the admin queue and the I/O queues have in common for those who send
 //! commands on behalf of processes.
 
-use kernel::{prelude::*, sync::Arc};
+use kernel::{
+    prelude::*,
+    sync::{
+        lock::{Backend, Guard},
+        Arc, CondVar,
+    },
+};
 
 use crate::{
     glue::{
@@ -17,7 +23,7 @@ use crate::{
 };
 
 use super::{
-    command_queue::Overdue,
+    command_queue::{CommandQueue, Overdue},
     outstanding::{Owner, Patience, Waiter},
     scratch::{Memory, Scratch},
     transfer::Transfer,
@@ -95,32 +101,103 @@ pub(super) trait Submission: Send + Sync {
         epoch: Epoch,
     ) -> Result<(), SubmitError>;
 
+    /// Calls `act` with the queue, whose lock is held: `act` may not sleep.
+    fn with_queue(&self, act: &mut dyn FnMut(&mut CommandQueue));
+
+    /// Room to note where many pages are.
+    fn spare_runs(&self) -> &Arc<Spare<Runs>>;
+
+    /// Aborts commands that take too long.
+    fn look_for_overdue(&self) -> Overdue;
+
     /// Room for what says where the data of a command is.
     ///
     /// # Errors
     ///
     /// ENOMEM.
-    fn take_scratch(&self, device: &DmaDevice) -> Result<KBox<Scratch>>;
+    fn take_scratch(&self, device: &DmaDevice) -> Result<KBox<Scratch>> {
+        let mut spare = None;
+        self.with_queue(&mut |queue| spare = queue.take_scratch());
+        spare.map_or_else(|| Scratch::new(device), Ok)
+    }
 
     /// Gives that back.
-    fn keep_scratch(&self, scratch: KBox<Scratch>);
-
-    /// Room to note where many pages are.
-    fn spare_runs(&self) -> &Arc<Spare<Runs>>;
+    fn keep_scratch(&self, scratch: KBox<Scratch>) {
+        // Memory is given back outside the lock.
+        let mut surplus = Some(scratch);
+        self.with_queue(&mut |queue| {
+            surplus = surplus
+                .take()
+                .and_then(|scratch| queue.keep_scratch(scratch));
+        });
+    }
 
     /// Nobody waits for the command any more. It is aborted; what the
     /// controller may access is kept until it is over.
-    fn abandon(&self, id: CommandId, transfer: KBox<Transfer>);
+    fn abandon(&self, id: CommandId, transfer: KBox<Transfer>) {
+        // Memory is given back outside the lock.
+        let mut rejected = Some(transfer);
+        self.with_queue(&mut |queue| {
+            rejected = rejected
+                .take()
+                .and_then(|transfer| queue.abandon(id, transfer));
+        });
+    }
 
     /// Whether a command is outstanding that may access memory of a process.
-    fn has_transfers(&self) -> bool;
-
-    /// Aborts commands that take too long.
-    fn look_for_overdue(&self) -> Overdue;
+    fn has_transfers(&self) -> bool {
+        let mut found = false;
+        self.with_queue(&mut |queue| found = queue.has_transfers());
+        found
+    }
 
     /// The Abort of a command is over.
-    fn abort_over(&self, id: CommandId);
+    fn abort_over(&self, id: CommandId) {
+        self.with_queue(&mut |queue| queue.abort_over(id));
+    }
 
     /// Gives back what abandoned commands left. Sleeps.
-    fn clear_away(&self);
+    fn clear_away(&self) {
+        loop {
+            // Memory is given back outside the lock.
+            let mut buried = None;
+            self.with_queue(&mut |queue| buried = queue.take_buried());
+            if buried.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Ends all commands of a closed queue whose controller is disabled. Sleeps.
+    fn cancel(&self) {
+        for index in 0..=u16::MAX {
+            let mut cancelled = None;
+            self.with_queue(&mut |queue| cancelled = queue.cancel(index));
+            match cancelled {
+                Some(Some(owner)) => owner.end(),
+                Some(None) => {}
+                None => return,
+            }
+        }
+    }
+}
+
+/// Waits for room in a queue; `waiting` is where it counts those who do.
+///
+/// # Errors
+///
+/// [`SubmitError::Interrupted`].
+pub(super) fn wait_for_room<S: Unpin, B: Backend>(
+    room: &CondVar,
+    state: &mut Guard<'_, S, B>,
+    waiting: fn(&mut S) -> &mut u32,
+) -> Result<(), SubmitError> {
+    *waiting(state) += 1;
+    let interrupted = room.wait_interruptible(state);
+    *waiting(state) -= 1;
+    if interrupted {
+        Err(SubmitError::Interrupted)
+    } else {
+        Ok(())
+    }
 }

@@ -367,20 +367,6 @@ impl AdminQueue {
         self.room.notify_all();
     }
 
-    /// Ends all commands of a closed queue whose controller is disabled. Sleeps.
-    pub(crate) fn cancel(&self) {
-        let mut index = 0;
-        loop {
-            let cancelled = self.state.lock().queue.cancel(index);
-            match cancelled {
-                Some(Some(owner)) => owner.end(),
-                Some(None) => {}
-                None => return,
-            }
-            index += 1;
-        }
-    }
-
     /// Submits as many Asynchronous Event Requests as are missing.
     fn arm(&self, state: &mut State) {
         let for_ever = Patience {

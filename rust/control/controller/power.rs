@@ -6,7 +6,8 @@ use kernel::{fmt, prelude::*, time::Delta};
 
 use crate::{
     control::{
-        admin::AdminError, //
+        admin::AdminError,
+        submit::Submission, //
     },
     engine::{
         lifecycle::{State, Step},

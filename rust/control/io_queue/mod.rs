@@ -271,20 +271,6 @@ impl IoQueue {
         self.room.notify_all();
     }
 
-    /// Ends all commands of a closed queue whose controller is disabled. Sleeps.
-    pub(super) fn cancel(&self) {
-        let mut index = 0;
-        loop {
-            let cancelled = self.state.lock().queue.cancel(index);
-            match cancelled {
-                Some(Some(owner)) => owner.end(),
-                Some(None) => {}
-                None => return,
-            }
-            index += 1;
-        }
-    }
-
     fn unknown_completion(&self, state: &mut State, id: CommandId) {
         // Once: a controller that makes up completions makes up many.
         if state.unknown_completions == 0 {

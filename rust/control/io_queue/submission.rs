@@ -6,11 +6,9 @@ use kernel::{prelude::*, sync::Arc};
 
 use crate::{
     control::{
-        command_queue::{Overdue, Refusal},
+        command_queue::{CommandQueue, Overdue, Refusal},
         outstanding::{Owner, Patience, Waiter},
-        scratch::Scratch,
-        submit::{Epoch, Prepared, Submission, SubmitError},
-        transfer::Transfer,
+        submit::{wait_for_room, Epoch, Prepared, Submission, SubmitError},
     },
     engine::{
         aborts::Target,
@@ -18,7 +16,6 @@ use crate::{
         record::{Lifecycle, Record},
     },
     glue::{
-        dma::DmaDevice,
         file_operations::Blocking,
         pins::Runs,
         plug::{self, Due},
@@ -54,12 +51,7 @@ impl Submission for Arc<IoQueue> {
                 Err(Refusal::Closed) => return Err(SubmitError::Closed),
                 Err(Refusal::NotNow) => {}
             }
-            state.waiting += 1;
-            let interrupted = self.room.wait_interruptible(&mut state);
-            state.waiting -= 1;
-            if interrupted {
-                return Err(SubmitError::Interrupted);
-            }
+            wait_for_room(&self.room, &mut state, |state| &mut state.waiting)?;
         }
     }
 
@@ -85,12 +77,7 @@ impl Submission for Arc<IoQueue> {
             if command.blocking() == Blocking::Refused {
                 return Err(SubmitError::WouldWait);
             }
-            state.waiting += 1;
-            let interrupted = self.room.wait_interruptible(&mut state);
-            state.waiting -= 1;
-            if interrupted {
-                return Err(SubmitError::Interrupted);
-            }
+            wait_for_room(&self.room, &mut state, |state| &mut state.waiting)?;
         }
         if let Some(owner) = command.own(self.id) {
             // If it were refused in spite of `admit`, the ring would be told.
@@ -102,29 +89,12 @@ impl Submission for Arc<IoQueue> {
         Ok(())
     }
 
-    fn take_scratch(&self, device: &DmaDevice) -> Result<KBox<Scratch>> {
-        let spare = self.state.lock().queue.take_scratch();
-        spare.map_or_else(|| Scratch::new(device), Ok)
-    }
-
-    fn keep_scratch(&self, scratch: KBox<Scratch>) {
-        let surplus = self.state.lock().queue.keep_scratch(scratch);
-        // Memory is given back outside the lock.
-        drop(surplus);
+    fn with_queue(&self, act: &mut dyn FnMut(&mut CommandQueue)) {
+        act(&mut self.state.lock().queue);
     }
 
     fn spare_runs(&self) -> &Arc<Spare<Runs>> {
         &self.spare_runs
-    }
-
-    fn abandon(&self, id: CommandId, transfer: KBox<Transfer>) {
-        let rejected = self.state.lock().queue.abandon(id, transfer);
-        // Memory is given back outside the lock.
-        drop(rejected);
-    }
-
-    fn has_transfers(&self) -> bool {
-        self.state.lock().queue.has_transfers()
     }
 
     fn look_for_overdue(&self) -> Overdue {
@@ -164,20 +134,5 @@ impl Submission for Arc<IoQueue> {
             state.queue.abort_sent(command);
         }
         overdue
-    }
-
-    fn abort_over(&self, id: CommandId) {
-        self.state.lock().queue.abort_over(id);
-    }
-
-    fn clear_away(&self) {
-        loop {
-            let buried = self.state.lock().queue.take_buried();
-            // Memory is given back outside the lock.
-            match buried {
-                Some(remains) => drop(remains),
-                None => return,
-            }
-        }
     }
 }
