@@ -19,7 +19,6 @@
 #define AREA (2 * HUGE_PAGE)
 #define ENTRIES 64
 #define SLOTS 4
-#define MDTS_AT 77
 #define FIRST_BLOCK 64
 /* The IOMMU is told to forget what was mapped. */
 #define UNMAPPED "vtd_inv_desc_iotlb_*"
@@ -104,21 +103,14 @@ static long locked_kb(void)
 
 FIXTURE_SETUP(buffer)
 {
-	struct nvme_passthru_cmd64 identify = { .opcode = ADMIN_IDENTIFY, .cdw10 = 1 };
-	unsigned char *memory;
+	int limit;
 
 	ASSERT_EQ(0, passthru_open(&self->nodes, 1));
-	memory = mmap(NULL, AREA + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-		      -1, 0);
-	ASSERT_NE(MAP_FAILED, memory);
-	self->area = memory + -(uintptr_t)memory % HUGE_PAGE;
-	madvise(self->area, AREA, variant->huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-	memset(self->area, 0, AREA);
+	self->area = area_new(AREA, variant->huge);
 	self->other = pages_new(AREA, 0);
-	identify.addr = (uintptr_t)self->other;
-	identify.data_len = IDENTIFY_BYTES;
-	ASSERT_EQ(0, passthru(self->nodes.ctrl, NVME_IOCTL_ADMIN64_CMD, &identify));
-	self->limit = PAGE << self->other[MDTS_AT];
+	limit = transfer_limit(&self->nodes);
+	ASSERT_LT(0, limit);
+	self->limit = limit;
 	ASSERT_EQ(0, ring_open(&self->ring, ENTRIES, variant->flags));
 	ASSERT_EQ(0, register_table(&self->ring));
 	ASSERT_EQ(0, locked_kb());

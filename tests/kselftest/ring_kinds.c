@@ -11,7 +11,6 @@
 #define PAGE 4096
 #define DEPTH 128
 #define MOST_BYTES (512u << 10)
-#define MDTS_AT 77
 
 FIXTURE(kinds)
 {
@@ -48,17 +47,16 @@ KIND(mixed_iopoll, RING_SQE_MIXED | RING_CQE_MIXED | IORING_SETUP_IOPOLL);
 
 FIXTURE_SETUP(kinds)
 {
-	struct nvme_passthru_cmd64 identify = { .opcode = ADMIN_IDENTIFY, .cdw10 = 1 };
+	int limit;
 
 	ASSERT_EQ(0, passthru_open(&self->nodes, 1));
 	self->memory = pages_new(2 * MOST_BYTES, 0);
 	self->other = pages_new(MOST_BYTES, 0);
 	ASSERT_EQ(0, ring_open(&self->ring, DEPTH, variant->flags));
 	ASSERT_EQ(0, ring_register(&self->ring, self->memory, 2 * MOST_BYTES));
-	identify.addr = (uintptr_t)self->other;
-	identify.data_len = IDENTIFY_BYTES;
-	ASSERT_EQ(0, passthru(self->nodes.ctrl, NVME_IOCTL_ADMIN64_CMD, &identify));
-	self->limit = PAGE << self->other[MDTS_AT];
+	limit = transfer_limit(&self->nodes);
+	ASSERT_LT(0, limit);
+	self->limit = limit;
 	ASSERT_GE(MOST_BYTES, self->limit);
 }
 

@@ -13,7 +13,6 @@
 #define PAGE 4096
 #define HUGE_PAGE (2ul << 20)
 #define AREA (HUGE_PAGE + 2 * PAGE)
-#define MDTS_AT 77
 #define ENTRIES 8
 
 FIXTURE(memory)
@@ -44,24 +43,17 @@ KIND(registered_sqpoll, .flags = RING_WIDE | IORING_SETUP_SQPOLL, .registered = 
 
 FIXTURE_SETUP(memory)
 {
-	struct nvme_passthru_cmd64 identify = { .opcode = ADMIN_IDENTIFY, .cdw10 = 1 };
-	unsigned char *area;
+	int limit;
 
 	ASSERT_EQ(0, passthru_open(&self->nodes, 1));
-	area = mmap(NULL, AREA + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-		    -1, 0);
-	ASSERT_NE(MAP_FAILED, area);
-	self->area = area + -(uintptr_t)area % HUGE_PAGE;
-	madvise(self->area, AREA, variant->huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-	memset(self->area, 0, AREA);
+	self->area = area_new(AREA, variant->huge);
 	self->whole = pages_new(AREA, 0);
 	ASSERT_EQ(0, ring_open(&self->ring, ENTRIES, variant->flags));
 	if (variant->registered)
 		ASSERT_EQ(0, ring_register(&self->ring, self->area, AREA));
-	identify.addr = (uintptr_t)self->whole;
-	identify.data_len = IDENTIFY_BYTES;
-	ASSERT_EQ(0, passthru(self->nodes.ctrl, NVME_IOCTL_ADMIN64_CMD, &identify));
-	self->limit = PAGE << self->whole[MDTS_AT];
+	limit = transfer_limit(&self->nodes);
+	ASSERT_LT(0, limit);
+	self->limit = limit;
 	ASSERT_GE(AREA, self->limit + PAGE);
 }
 

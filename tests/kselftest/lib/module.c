@@ -35,15 +35,11 @@ int module_path(char *path, size_t size)
 	return 0;
 }
 
-int module_load(const char *parameters)
+int module_insert(const char *path, const char *parameters)
 {
-	char path[300];
-	int error;
+	int error = 0;
 	int fd;
 
-	error = module_path(path, sizeof(path));
-	if (error)
-		return error;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
 		error = -errno;
@@ -54,6 +50,15 @@ int module_load(const char *parameters)
 		error = -errno;
 	close(fd);
 	return error;
+}
+
+int module_load(const char *parameters)
+{
+	char path[300];
+	int error;
+
+	error = module_path(path, sizeof(path));
+	return error ? error : module_insert(path, parameters);
 }
 
 int module_unload(void)

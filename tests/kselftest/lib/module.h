@@ -13,7 +13,10 @@ bool module_is_loaded(void);
 /* The path of nvme_rs.ko. */
 int module_path(char *path, size_t size);
 
-/* Loads it; the errno is init_module()'s. */
+/* Loads the module in a file; the errno is init_module()'s. */
+int module_insert(const char *path, const char *parameters);
+
+/* As above, nvme_rs. */
 int module_load(const char *parameters);
 
 /* Unloads it; EWOULDBLOCK if somebody uses it. */

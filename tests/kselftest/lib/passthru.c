@@ -12,6 +12,9 @@
 #include "util.h"
 
 #define NOBODY 65534
+#define PAGE 4096
+#define HUGE_PAGE (2ul << 20)
+#define MDTS_AT 77
 
 /* The number in the name of a node need not be that of the namespace. */
 int namespace_open(const struct controller *controller, unsigned int nsid, char *path,
@@ -110,6 +113,34 @@ void *pages_new(size_t bytes, int byte)
 void pages_free(void *pages, size_t bytes)
 {
 	munmap(pages, bytes);
+}
+
+unsigned char *area_new(size_t bytes, bool huge)
+{
+	unsigned char *area = mmap(NULL, bytes + HUGE_PAGE, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (area == MAP_FAILED) {
+		complain("no memory");
+		abort();
+	}
+	area += -(uintptr_t)area % HUGE_PAGE;
+	madvise(area, bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	memset(area, 0, bytes);
+	return area;
+}
+
+int transfer_limit(const struct passthru *nodes)
+{
+	unsigned char data[IDENTIFY_BYTES];
+	struct nvme_passthru_cmd64 identify = {
+		.opcode = ADMIN_IDENTIFY, .cdw10 = 1, DATA(data, sizeof(data)),
+	};
+	int status = passthru(nodes->ctrl, NVME_IOCTL_ADMIN64_CMD, &identify);
+
+	if (status)
+		return status < 0 ? status : -EIO;
+	return PAGE << data[MDTS_AT];
 }
 
 /* Differs from byte to byte, page to page, seed to seed. */

@@ -89,6 +89,15 @@ int passthru_ioctl(int fd, unsigned long request, const void *argument);
 void *pages_new(size_t bytes, int byte);
 void pages_free(void *pages, size_t bytes);
 
+/*
+ * Memory of zeros which begins where a huge page may, in huge pages if @huge and
+ * the kernel has some. It stays until the process ends.
+ */
+unsigned char *area_new(size_t bytes, bool huge);
+
+/* Most bytes of data of a command, as the controller says: MDTS; negative: errno. */
+int transfer_limit(const struct passthru *nodes);
+
 /* Fills memory with what is like nothing else that was filled with another @seed. */
 void pattern_fill(void *memory, size_t bytes, unsigned int seed);
 bool pattern_is(const void *memory, size_t bytes, unsigned int seed);

@@ -22,23 +22,14 @@ int provider_load(const char *name, const char *parameters)
 {
 	const char *kernel = patience() > 1 ? "debug-providers" : "providers";
 	char top[300], path[400];
-	int error, fd;
+	int error;
 
 	error = module_path(top, sizeof(top));
 	if (error)
 		return error;
 	*strrchr(top, '/') = '\0';
 	snprintf(path, sizeof(path), "%s/build/%s" KIT "/tests/providers/%s.ko", top, kernel, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0) {
-		error = -errno;
-		complain("%s: %s", path, strerror(-error));
-		return error;
-	}
-	if (syscall(SYS_finit_module, fd, parameters, 0))
-		error = -errno;
-	close(fd);
-	return error;
+	return module_insert(path, parameters);
 }
 
 int provider_unload(const char *name)
