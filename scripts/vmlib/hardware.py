@@ -47,6 +47,7 @@ FORMATS = (
     "ms=16,pi=1",
 )
 ZONED = "zoned=on,zoned.zone_size=4M,zoned.zone_capacity=3M"
+NO_ACPI_HOTPLUG = ("-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",)
 UUID, NGUID = "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "0c4f9a3e-7b61-4d52-8f10-2233445566aa"
 EUI64 = "0x0025388b01c20aff"
 IDENTIFIED = (
@@ -67,7 +68,12 @@ CONFIGS: dict[str, Hardware] = {
     "hotplug": Hardware(
         "a controller which can be unplugged, by the kernel's own driver of the port and not by ACPI",
         (Controller(hotplug=True),),
-        qemu=("-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"),
+        qemu=NO_ACPI_HOTPLUG,
+    ),
+    # QEMU frees a controller's queues when its slot loses power. It dies if another processor is about to ring one of
+    # their doorbells then, which it cannot be here.
+    "hotplug1": Hardware(
+        "as hotplug, with one processor, for unplugging under load", (Controller(hotplug=True),), smp=1, qemu=NO_ACPI_HOTPLUG
     ),
     "doorbells": Hardware("a controller whose registers programs can reach", (Controller(),), append="iomem=relaxed"),
     "smp1": Hardware("one processor", (Controller(namespaces=TWO_NAMESPACES),), smp=1),

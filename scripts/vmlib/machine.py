@@ -225,7 +225,7 @@ class Machine:
         if self.status is None or timed_out or found:
             sys.stderr.write("--- console ---\n" + log[-8000:] + (work / "qemu.log").read_text(errors="replace")[-2000:])
         if self.status is None:
-            why = f"no end after {self.options.timeout} s" if timed_out else "the VM ended before its command did"
+            why = f"no end after {self.options.timeout} s" if timed_out else f"{self._end_of_qemu()} before the command did"
         elif timed_out:
             why = f"the command ended with {self.status}, but the machine did not turn off in {POWER_OFF_SECONDS} s"
         elif found:
@@ -236,6 +236,11 @@ class Machine:
         if self.status is None:
             return TIMED_OUT if timed_out else VM_FAILED
         return self.status or (VM_FAILED if timed_out else SPLAT)
+
+    def _end_of_qemu(self) -> str:
+        """QEMU ends when the guest does; a signal is a defect of its own."""
+        code = self.process.returncode if self.process else 0
+        return f"QEMU was ended by {signal.Signals(-code).name}" if code < 0 else "the VM ended"
 
     def _arguments(self, work: Path, root: Path, fds: list[int]) -> list[str]:
         """Write the files of the run into `work` and give QEMU's command line for them."""
