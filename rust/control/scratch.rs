@@ -9,7 +9,7 @@ use kernel::prelude::*;
 
 use crate::{
     engine::{
-        data_pointer::Plan,
+        data_pointer,
         prp::{DataPointer, ListMemory, Segment, ENTRIES_PER_LIST_PAGE},
         sgl::SglSupport,
     },
@@ -122,11 +122,9 @@ impl List {
         segments: impl IntoIterator<Item = Segment> + Clone,
         sgl: SglSupport,
     ) -> Result<DataPointer, DescribeError> {
-        let plan = Plan::new(segments.clone(), sgl).map_err(|_| DescribeError::Unfit)?;
-        self.extend_to(device, plan.list_pages())
+        self.extend_to(device, data_pointer::list_pages(segments.clone(), sgl))
             .map_err(DescribeError::Failed)?;
-        plan.describe(segments, self)
-            .map_err(|_| DescribeError::Unfit)
+        data_pointer::describe(segments, sgl, self).map_err(|_| DescribeError::Unfit)
     }
 }
 

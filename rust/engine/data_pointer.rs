@@ -8,77 +8,54 @@ use super::{
     sgl::{self, SglSupport},
 };
 
-/// How to describe some memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Plan {
-    Prp {
-        /// How many memory pages it is in.
-        pages: usize,
-    },
-    Sgl {
-        /// How many data blocks it is in.
-        segments: usize,
-    },
+/// How many pages of a list it may take to describe the segments.
+pub(crate) fn list_pages(
+    segments: impl IntoIterator<Item = Segment> + Clone,
+    sgl: SglSupport,
+) -> usize {
+    if of_few(segments.clone(), sgl).is_some() {
+        return 0;
+    }
+    let pages = prp::count_pages(segments.clone());
+    let blocks = segments.into_iter().take(2).count();
+    prp::list_pages(pages).max(sgl::list_pages(blocks))
 }
 
-impl Plan {
-    /// The shortest way to describe `segments`, of which there is at least one.
-    ///
-    /// # Errors
-    ///
-    /// Why PRP entries cannot, if an SGL cannot either.
-    pub(crate) fn new(
-        segments: impl IntoIterator<Item = Segment> + Clone,
-        sgl: SglSupport,
-    ) -> Result<Self, Unfit> {
-        let unfit = match prp::count_pages(segments.clone()) {
-            // A longer list than one of PRP entries, unless it is none.
-            Ok(pages) if prp::list_pages(pages) == 0 || !is_one_block(segments.clone(), sgl) => {
-                return Ok(Self::Prp { pages })
-            }
-            Ok(_) => return Ok(Self::Sgl { segments: 1 }),
-            Err(unfit) => unfit,
-        };
+/// Describes the segments, of which there is at least one, in the shortest way.
+///
+/// # Errors
+///
+/// Why PRP entries cannot, if an SGL cannot either; [`Unfit::TooLong`] if `list`
+/// has fewer pages than [`list_pages`] says.
+pub(crate) fn describe(
+    segments: impl IntoIterator<Item = Segment> + Clone,
+    sgl: SglSupport,
+    list: &mut impl ListMemory,
+) -> Result<DataPointer, Unfit> {
+    if let Some(pointer) = of_few(segments.clone(), sgl) {
+        return Ok(pointer);
+    }
+    let pages = prp::count_pages(segments.clone());
+    prp::describe(segments.clone(), pages, list).or_else(|unfit| {
         let mut count = 0;
-        for segment in segments {
+        for segment in segments.clone() {
             count += 1;
             if count > sgl::SEGMENTS_MAX || !sgl.takes(segment) {
                 return Err(unfit);
             }
         }
-        Ok(Self::Sgl { segments: count })
-    }
-
-    /// How many pages of a list it takes.
-    pub(crate) const fn list_pages(self) -> usize {
-        match self {
-            Self::Prp { pages } => prp::list_pages(pages),
-            Self::Sgl { segments } => sgl::list_pages(segments),
-        }
-    }
-
-    /// Describes the segments that the plan was made for.
-    ///
-    /// # Errors
-    ///
-    /// [`Unfit::TooLong`] if `list` has too few pages, or a segment too many
-    /// bytes.
-    pub(crate) fn describe(
-        self,
-        segments: impl IntoIterator<Item = Segment>,
-        list: &mut impl ListMemory,
-    ) -> Result<DataPointer, Unfit> {
-        match self {
-            Self::Prp { pages } => prp::describe(segments, pages, list),
-            Self::Sgl { segments: count } => sgl::describe(segments, count, list),
-        }
-    }
+        sgl::describe(segments, count, list)
+    })
 }
 
-/// Whether an SGL needs no list for the segments.
-fn is_one_block(segments: impl IntoIterator<Item = Segment>, sgl: SglSupport) -> bool {
+/// As [`in_command`].
+fn of_few(segments: impl IntoIterator<Item = Segment>, sgl: SglSupport) -> Option<DataPointer> {
     let mut segments = segments.into_iter();
-    segments.next().is_some_and(|segment| sgl.takes(segment)) && segments.next().is_none()
+    match (segments.next()?, segments.next(), segments.next()) {
+        (only, None, _) => in_command(&[only], sgl),
+        (first, Some(second), None) => in_command(&[first, second], sgl),
+        _ => None,
+    }
 }
 
 /// Describes memory in the command itself; `None` if that takes a list, or

@@ -83,27 +83,18 @@ pub(crate) trait ListMemory {
     fn write(&mut self, page: usize, index: usize, entries: &[U64]);
 }
 
-/// How many memory pages the segments are in.
-///
-/// # Errors
-///
-/// [`Unfit::Misaligned`], [`Unfit::Gap`].
-pub(crate) fn count_pages(segments: impl IntoIterator<Item = Segment>) -> Result<usize, Unfit> {
-    let mut pages: u64 = 0;
-    let mut ended_within_page = false;
-    for (index, segment) in segments.into_iter().enumerate() {
-        let offset = segment.address.0 % PAGE_BYTES;
-        if index == 0 && offset % 4 != 0 {
-            return Err(Unfit::Misaligned);
-        }
-        if index > 0 && (offset != 0 || ended_within_page) {
-            return Err(Unfit::Gap);
-        }
-        let end = offset.checked_add(segment.length_bytes).ok_or(Unfit::Gap)?;
-        ended_within_page = end % PAGE_BYTES != 0;
-        pages = pages.saturating_add(end.div_ceil(PAGE_BYTES));
-    }
-    usize::try_from(pages).map_err(|_| Unfit::TooLong)
+/// How many memory pages the segments are in, if PRP entries can describe them:
+/// if nothing is between them.
+pub(crate) fn count_pages(segments: impl IntoIterator<Item = Segment>) -> usize {
+    let mut segments = segments.into_iter();
+    let Some(first) = segments.next() else {
+        return 0;
+    };
+    let length_bytes = segments.fold(first.length_bytes, |sum, segment| {
+        sum.saturating_add(segment.length_bytes)
+    });
+    let end = (first.address.0 % PAGE_BYTES).saturating_add(length_bytes);
+    usize::try_from(end.div_ceil(PAGE_BYTES)).unwrap_or(usize::MAX)
 }
 
 /// How many pages the list for a transfer of `pages` memory pages has.
@@ -118,37 +109,45 @@ pub(crate) const fn list_pages(pages: usize) -> usize {
     }
 }
 
-/// Describes the segments, of which there is at least one, and which
-/// [`count_pages`] found to be in `pages`.
+/// Describes the segments, which [`count_pages`] counted in `pages`.
 ///
 /// # Errors
 ///
-/// [`Unfit::TooLong`] if `list` has too few pages.
+/// [`Unfit::Misaligned`], [`Unfit::Gap`]; [`Unfit::TooLong`] if `list` has too
+/// few pages. What is in the list then means nothing.
 pub(crate) fn describe(
     segments: impl IntoIterator<Item = Segment>,
     pages: usize,
     list: &mut impl ListMemory,
 ) -> Result<DataPointer, Unfit> {
-    let mut entries = entries(segments);
-    let prp1 = entries.next().unwrap_or(0);
-    if pages <= 2 {
-        let prp2 = entries.next().unwrap_or(0);
-        return Ok(DataPointer::prp(prp1, prp2));
+    let mut segments = segments.into_iter();
+    let first = segments.next().ok_or(Unfit::Gap)?;
+    let prp1 = first.address.0;
+    if prp1 % 4 != 0 {
+        return Err(Unfit::Misaligned);
     }
-    let prp2 = list.address(0).ok_or(Unfit::TooLong)?.0;
-    let mut writer = Writer {
-        list,
-        page: 0,
-        index: 0,
-        left: pages.saturating_sub(1),
-        batch: [U64::ZERO; BATCH],
-        count: 0,
-    };
-    for entry in entries {
-        writer.push(entry)?;
+    let mut writer = Writer::new(list, pages.saturating_sub(1));
+    let mut end = prp1.checked_add(first.length_bytes).ok_or(Unfit::Gap)?;
+    let mut next = after_page_of(prp1);
+    loop {
+        while next < end {
+            writer.push(next)?;
+            next = after_page_of(next);
+        }
+        let Some(segment) = segments.next() else {
+            break;
+        };
+        next = segment.address.0;
+        if next % PAGE_BYTES != 0 || end % PAGE_BYTES != 0 {
+            return Err(Unfit::Gap);
+        }
+        end = next.checked_add(segment.length_bytes).ok_or(Unfit::Gap)?;
     }
-    writer.flush();
-    Ok(DataPointer::prp(prp1, prp2))
+    Ok(DataPointer::prp(prp1, writer.finish()?))
+}
+
+fn after_page_of(address: u64) -> u64 {
+    (address | (PAGE_BYTES - 1)).saturating_add(1)
 }
 
 /// The start of each segment, and of every page after that one's.
@@ -178,7 +177,7 @@ impl<I: Iterator<Item = Segment>> Iterator for Entries<I> {
             self.end = self.next.saturating_add(segment.length_bytes);
         }
         let entry = self.next;
-        self.next = (entry | (PAGE_BYTES - 1)).saturating_add(1);
+        self.next = after_page_of(entry);
         Some(entry)
     }
 }
@@ -186,49 +185,81 @@ impl<I: Iterator<Item = Segment>> Iterator for Entries<I> {
 /// How many entries are written to a list at a time.
 const BATCH: usize = 16;
 
-/// Writes a list.
+/// Writes the entries after the first: one into the command, or all into a list.
 struct Writer<'a, L: ListMemory> {
     list: &'a mut L,
-    /// Where the batch is written.
+    batch: [U64; BATCH],
+    /// How many entries the batch has, and has room for.
+    count: usize,
+    room: usize,
+    /// Where in the list the batch will be written.
     page: usize,
     index: usize,
-    /// How many entries are still to come, those of the batch included.
+    /// How many entries are to come, those of the batch included.
     left: usize,
-    batch: [U64; BATCH],
-    count: usize,
 }
 
-impl<L: ListMemory> Writer<'_, L> {
+impl<'a, L: ListMemory> Writer<'a, L> {
+    fn new(list: &'a mut L, entries: usize) -> Self {
+        Self {
+            list,
+            batch: [U64::ZERO; BATCH],
+            count: 0,
+            room: BATCH,
+            page: 0,
+            index: 0,
+            left: entries,
+        }
+    }
+
     #[inline]
     fn push(&mut self, entry: u64) -> Result<(), Unfit> {
-        if self.index + self.count == ENTRIES_PER_LIST_PAGE - 1 && self.left > 1 {
-            let page = self.page.wrapping_add(1);
-            let next = self.list.address(page).ok_or(Unfit::TooLong)?;
-            self.put(next.0);
-            self.flush();
-            (self.page, self.index) = (page, 0);
+        if self.count == self.room {
+            self.make_room()?;
         }
-        self.put(entry);
-        self.left = self.left.saturating_sub(1);
+        let place = self.batch.get_mut(self.count).ok_or(Unfit::TooLong)?;
+        place.set(entry);
+        self.count = self.count.wrapping_add(1);
         Ok(())
     }
 
-    #[inline]
-    fn put(&mut self, entry: u64) {
-        if self.count == BATCH {
-            self.flush();
+    #[cold]
+    fn make_room(&mut self) -> Result<(), Unfit> {
+        self.flush()?;
+        let mut room = (ENTRIES_PER_LIST_PAGE - 1).saturating_sub(self.index);
+        if room == 0 && self.left > 1 {
+            let page = self.page.wrapping_add(1);
+            let next = self.list.address(page).ok_or(Unfit::TooLong)?;
+            self.list.write(self.page, self.index, &[U64::new(next.0)]);
+            (self.page, self.index) = (page, 0);
+            room = ENTRIES_PER_LIST_PAGE - 1;
         }
-        if let Some(place) = self.batch.get_mut(self.count) {
-            place.set(entry);
-            self.count = self.count.wrapping_add(1);
-        }
+        // The last entry of all may be where a page would lead to the next.
+        self.room = room.clamp(1, BATCH);
+        Ok(())
     }
 
-    fn flush(&mut self) {
+    fn flush(&mut self) -> Result<(), Unfit> {
+        self.list.address(self.page).ok_or(Unfit::TooLong)?;
         let batch = self.batch.get(..self.count).unwrap_or(&[]);
         self.list.write(self.page, self.index, batch);
         self.index = self.index.saturating_add(self.count);
+        self.left = self.left.saturating_sub(self.count);
         self.count = 0;
+        Ok(())
+    }
+
+    /// The second entry of the command.
+    fn finish(mut self) -> Result<u64, Unfit> {
+        let written = (self.page, self.index) != (0, 0);
+        if !written && self.left <= 1 {
+            let only = self.batch.first().filter(|_| self.count > 0);
+            return Ok(only.map_or(0, |entry| entry.get()));
+        }
+        self.flush()?;
+        self.list
+            .address(0)
+            .map_or(Err(Unfit::TooLong), |address| Ok(address.0))
     }
 }
 

@@ -12,8 +12,8 @@ use zerocopy::little_endian::U64;
 
 use crate::{
     engine::{
-        data_pointer::{in_command, Plan},
-        prp::{DataPointer, ListMemory, PointerKind, Segment, Unfit, PAGE_BYTES},
+        data_pointer::{describe, in_command, list_pages},
+        prp::{self, DataPointer, ListMemory, PointerKind, Segment, Unfit, PAGE_BYTES},
         sgl::{self, SglSupport, SEGMENTS_MAX},
     },
     spec::command::{DmaAddress, SubmissionEntry},
@@ -45,8 +45,8 @@ impl ListMemory for Pages {
         assert!(index + entries.len() <= PAGE_BYTES as usize / 8);
         let page = self.address(page).expect("a page of the list").0;
         for (address, entry) in (page + index as u64 * 8..).step_by(8).zip(entries) {
-            let before = self.words.insert(address, entry.get());
-            assert_eq!(before, None, "written once");
+            // Over what PRP entries may have left.
+            self.words.insert(address, entry.get());
         }
     }
 }
@@ -58,8 +58,17 @@ fn segment(address: u64, length_bytes: u64) -> Segment {
     }
 }
 
-fn plan(segments: &[Segment], sgl: SglSupport) -> Result<Plan, Unfit> {
-    Plan::new(segments.iter().copied(), sgl)
+/// With as many pages of a list as it takes.
+fn described(segments: &[Segment], sgl: SglSupport) -> (Result<DataPointer, Unfit>, Pages) {
+    let mut list = Pages::new(list_pages(segments.iter().copied(), sgl));
+    let pointer = describe(segments.iter().copied(), sgl, &mut list);
+    (pointer, list)
+}
+
+/// Which kind of pointer is chosen, and with how many pages of a list.
+fn plan(segments: &[Segment], sgl: SglSupport) -> Result<(PointerKind, usize), Unfit> {
+    let (pointer, list) = described(segments, sgl);
+    pointer.map(|pointer| (pointer.kind, list.count))
 }
 
 /// What a controller makes of an SGL: the data blocks.
@@ -98,34 +107,33 @@ fn the_shortest_pointer_is_chosen() {
     let one_page = [segment(0x1000, 512)];
     let two_pages = [segment(0x1e00, 512), segment(0x9000, 512)];
     for sgl in [SglSupport::None, SglSupport::Bytes, SglSupport::Dwords] {
-        assert_eq!(plan(&one_page, sgl), Ok(Plan::Prp { pages: 1 }));
-        assert_eq!(plan(&two_pages, sgl), Ok(Plan::Prp { pages: 2 }));
+        assert_eq!(plan(&one_page, sgl), Ok((PointerKind::Prp, 0)));
+        assert_eq!(plan(&two_pages, sgl), Ok((PointerKind::Prp, 0)));
     }
     // One block needs no list; many pages need a shorter one as PRP entries.
     let huge = [segment(0x20_0000, 1 << 16)];
-    assert_eq!(
-        plan(&huge, SglSupport::Bytes),
-        Ok(Plan::Sgl { segments: 1 })
-    );
-    assert_eq!(plan(&huge, SglSupport::None), Ok(Plan::Prp { pages: 16 }));
+    assert_eq!(plan(&huge, SglSupport::Bytes), Ok((PointerKind::Sgl, 0)));
+    assert_eq!(plan(&huge, SglSupport::None), Ok((PointerKind::Prp, 1)));
     let pages: Vec<_> = (0..16).map(|page| segment(page << 20, 4096)).collect();
-    let list = plan(&pages, SglSupport::Bytes).unwrap();
-    assert_eq!(list, Plan::Prp { pages: 16 });
-    assert_eq!(list.list_pages(), 1);
+    assert_eq!(plan(&pages, SglSupport::Bytes), Ok((PointerKind::Prp, 1)));
 }
 
 #[test]
 fn an_sgl_is_for_what_prp_entries_cannot_describe() {
     let gap = [segment(0x1000, 512), segment(0x9000, 512)];
     assert_eq!(plan(&gap, SglSupport::None), Err(Unfit::Gap));
-    assert_eq!(
-        plan(&gap, SglSupport::Dwords),
-        Ok(Plan::Sgl { segments: 2 })
-    );
+    assert_eq!(plan(&gap, SglSupport::Dwords), Ok((PointerKind::Sgl, 1)));
+    let late_gap = [
+        segment(0x1000, 1 << 14),
+        segment(0x9000, 512),
+        segment(0xa000, 512),
+    ];
+    let (pointer, list) = described(&late_gap, SglSupport::Dwords);
+    assert_eq!(data_blocks(pointer.unwrap(), &list), late_gap);
     let odd = [segment(0x1001, 512)];
     assert_eq!(plan(&odd, SglSupport::None), Err(Unfit::Misaligned));
     assert_eq!(plan(&odd, SglSupport::Dwords), Err(Unfit::Misaligned));
-    assert_eq!(plan(&odd, SglSupport::Bytes), Ok(Plan::Sgl { segments: 1 }));
+    assert_eq!(plan(&odd, SglSupport::Bytes), Ok((PointerKind::Sgl, 0)));
 }
 
 #[test]
@@ -134,14 +142,10 @@ fn a_list_is_one_page_at_most() {
         let place = |index| segment(index as u64 * 0x2000, 8);
         (0..count).map(place).collect()
     };
-    let full = plan(&gaps(SEGMENTS_MAX), SglSupport::Bytes);
     assert_eq!(
-        full,
-        Ok(Plan::Sgl {
-            segments: SEGMENTS_MAX
-        })
+        plan(&gaps(SEGMENTS_MAX), SglSupport::Bytes),
+        Ok((PointerKind::Sgl, 1))
     );
-    assert_eq!(full.unwrap().list_pages(), 1);
     assert_eq!(
         plan(&gaps(SEGMENTS_MAX + 1), SglSupport::Bytes),
         Err(Unfit::Gap)
@@ -152,11 +156,11 @@ fn a_list_is_one_page_at_most() {
 #[test]
 fn what_there_is_no_room_for_is_refused() {
     let gap = [segment(0x1000, 512), segment(0x9000, 512)];
-    let plan = plan(&gap, SglSupport::Bytes).unwrap();
-    assert_eq!(plan.describe(gap, &mut Pages::new(0)), Err(Unfit::TooLong));
+    let without_list = describe(gap, SglSupport::Bytes, &mut Pages::new(0));
+    assert_eq!(without_list, Err(Unfit::TooLong));
     let long = [segment(0x1001, 1 << 32)];
-    let plan = Plan::new(long, SglSupport::Bytes).unwrap();
-    assert_eq!(plan.describe(long, &mut Pages::new(1)), Err(Unfit::TooLong));
+    let too_long = describe(long, SglSupport::Bytes, &mut Pages::new(1));
+    assert_eq!(too_long, Err(Unfit::TooLong));
 }
 
 #[test]
@@ -170,9 +174,8 @@ fn a_command_says_which_it_is() {
     .describe_in(&mut entry);
     assert_eq!(entry.flags, 0x40);
     assert_eq!((entry.prp1.get(), entry.prp2.get()), (0x1122, 0x3344));
-    let pointer = Plan::Prp { pages: 1 }
-        .describe([segment(0x1000, 512)], &mut Pages::new(0))
-        .unwrap();
+    let (pointer, _) = described(&[segment(0x1000, 512)], SglSupport::Bytes);
+    let pointer = pointer.unwrap();
     let mut entry = SubmissionEntry::new_zeroed();
     pointer.describe_in(&mut entry);
     assert_eq!((entry.flags, entry.prp1.get()), (0, 0x1000));
@@ -189,8 +192,7 @@ proptest! {
             .map(|(index, &(offset, length))| segment(((index as u64) << 20) | offset, length))
             .collect();
         let mut list = Pages::new(1);
-        let plan = Plan::Sgl { segments: segments.len() };
-        let pointer = plan.describe(segments.iter().copied(), &mut list).unwrap();
+        let pointer = sgl::describe(segments.iter().copied(), segments.len(), &mut list).unwrap();
         prop_assert_eq!(data_blocks(pointer, &list), segments);
     }
 
@@ -208,10 +210,12 @@ proptest! {
         let first = if ends_with_page { PAGE_BYTES - offset } else { first };
         let mut segments = vec![segment(0x10_0000 + offset, first)];
         segments.extend(second.map(|(page, length)| segment(0x20_0000 + page * 0x400, length)));
-        let by_plan = plan(&segments, sgl)
-            .ok()
-            .filter(|plan| plan.list_pages() == 0)
-            .and_then(|plan| plan.describe(segments.iter().copied(), &mut Pages::new(0)).ok());
-        prop_assert_eq!(in_command(&segments, sgl), by_plan);
+        let pages = prp::count_pages(segments.iter().copied());
+        let by_entries = prp::describe(segments.iter().copied(), pages, &mut Pages::new(0));
+        let by_block = match segments[..] {
+            [segment] if sgl.takes(segment) => sgl::one_block(segment),
+            _ => Err(Unfit::Gap),
+        };
+        prop_assert_eq!(in_command(&segments, sgl), by_entries.or(by_block).ok());
     }
 }

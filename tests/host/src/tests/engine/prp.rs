@@ -102,7 +102,7 @@ fn segment(address: u64, length_bytes: u64) -> Segment {
 
 fn check(segments: &[Segment]) {
     let length = segments.iter().map(|segment| segment.length_bytes).sum();
-    let pages = count_pages(segments.iter().copied()).unwrap();
+    let pages = count_pages(segments.iter().copied());
     let mut list = Pages::new(list_pages(pages));
     let pointer = describe(segments.iter().copied(), pages, &mut list).unwrap();
     let wanted = bytes(
@@ -139,18 +139,24 @@ fn every_length_around_the_ends_of_pages_and_lists() {
 
 #[test]
 fn what_cannot_be_described_is_refused() {
-    let count = |segments: &[Segment]| count_pages(segments.iter().copied());
-    assert_eq!(count(&[segment(0x1002, 512)]), Err(Unfit::Misaligned));
-    assert_eq!(
-        count(&[segment(0x1000, 512), segment(0x2000, 512)]),
-        Err(Unfit::Gap)
-    );
-    assert_eq!(
-        count(&[segment(0x1000, 4096), segment(0x3004, 512)]),
-        Err(Unfit::Gap)
-    );
-    assert_eq!(count(&[segment(u64::MAX - 3, u64::MAX)]), Err(Unfit::Gap));
-    assert_eq!(count(&[segment(0x1e00, 512), segment(0x9000, 512)]), Ok(2));
+    let refused = |segments: &[Segment]| {
+        let pages = count_pages(segments.iter().copied());
+        describe(segments.iter().copied(), pages, &mut Pages::new(9)).unwrap_err()
+    };
+    assert_eq!(refused(&[]), Unfit::Gap);
+    assert_eq!(refused(&[segment(0x1002, 512)]), Unfit::Misaligned);
+    let gaps = [
+        [segment(0x1000, 512), segment(0x2000, 512)],
+        [segment(0x1000, 4096), segment(0x3004, 512)],
+        [segment(0x1000, 4096), segment(u64::MAX - 0xfff, u64::MAX)],
+    ];
+    for segments in gaps {
+        assert_eq!(refused(&segments), Unfit::Gap);
+    }
+    assert_eq!(refused(&[segment(u64::MAX - 3, u64::MAX)]), Unfit::Gap);
+    let pages = [segment(0x1e00, 512), segment(0x9000, 512)];
+    assert_eq!(count_pages(pages), 2);
+    assert_eq!(count_pages([]), 0);
 }
 
 proptest! {
