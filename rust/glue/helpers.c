@@ -27,6 +27,13 @@ phys_addr_t nvme_rs_page_to_phys(struct page *page)
 	return page_to_phys(page);
 }
 
+void nvme_rs_page_frames(struct page *const *pages, unsigned long *frames,
+			 unsigned int count)
+{
+	while (count--)
+		*frames++ = page_to_pfn(*pages++);
+}
+
 struct page *nvme_rs_phys_to_page(phys_addr_t address)
 {
 	return phys_to_page(address);

@@ -25,6 +25,8 @@ void nvme_rs_init_work(struct work_struct *work, work_func_t func);
 void nvme_rs_init_delayed_work(struct delayed_work *work, work_func_t func);
 phys_addr_t nvme_rs_page_to_phys(struct page *page);
 void nvme_rs_unpin(phys_addr_t begin, unsigned long pages, bool written);
+void nvme_rs_page_frames(struct page *const *pages, unsigned long *frames,
+			 unsigned int count);
 struct page *nvme_rs_phys_to_page(phys_addr_t address);
 bool nvme_rs_dma_stays_in_sync(struct device *dev);
 int nvme_rs_dma_mapping_error(struct device *dev, dma_addr_t addr);

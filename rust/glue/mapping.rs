@@ -12,6 +12,9 @@ use super::{
     pins::{Pins, UserRange},
 };
 
+/// As in `<linux/dma-mapping.h>`, whose definition bindgen cannot read.
+const DMA_MAPPING_ERROR: bindings::dma_addr_t = !0;
+
 /// Which way data goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
@@ -295,59 +298,60 @@ impl Drop for Mapping {
 /// # Safety
 ///
 /// The pieces must be valid memory until they are unmapped.
+#[inline]
 unsafe fn map_runs(
     device: &DmaDevice,
-    pieces: impl Iterator<Item = (bindings::phys_addr_t, usize)>,
+    mut pieces: impl Iterator<Item = (bindings::phys_addr_t, usize)>,
     direction: Direction,
     notes: &mut impl Notes,
 ) -> Result {
-    let (mut begin, mut length_bytes) = (0_u64, 0_usize);
-    for (next, more) in pieces {
-        if next == begin.wrapping_add(length_bytes as u64) {
-            length_bytes = length_bytes.saturating_add(more);
+    let raw = device.as_raw();
+    let limit_bytes = device.segment_limit_bytes();
+    let direction = direction.as_raw();
+    let (mut begin, mut left) = (0_u64, 0_usize);
+    loop {
+        // No piece is empty.
+        let (next, more) = pieces.next().unwrap_or((0, 0));
+        if more > 0 && next == begin.wrapping_add(left as u64) {
+            left = left.wrapping_add(more);
             continue;
         }
-        // SAFETY: By the safety requirement.
-        unsafe { map_run(device, begin, length_bytes, direction, notes)? };
-        (begin, length_bytes) = (next, more);
+        while left > 0 {
+            // The limit is whole pages, at least one; a part ends where a page
+            // does.
+            let offset = (begin % PAGE_SIZE as u64) as usize;
+            let length_bytes = left.min(limit_bytes.wrapping_sub(offset));
+            notes.prepare()?;
+            // SAFETY: The device is bound to us. The memory is ordinary memory
+            // that stays where it is, by the safety requirement, and contiguous.
+            let address = unsafe { bindings::dma_map_phys(raw, begin, length_bytes, direction, 0) };
+            if failed(raw, address) {
+                return Err(ENOMEM);
+            }
+            notes.note(Segment {
+                address: DmaAddress(address),
+                length_bytes: length_bytes as u64,
+            });
+            begin = begin.wrapping_add(length_bytes as u64);
+            left = left.wrapping_sub(length_bytes);
+        }
+        if more == 0 {
+            return Ok(());
+        }
+        (begin, left) = (next, more);
     }
-    // SAFETY: By the safety requirement.
-    unsafe { map_run(device, begin, length_bytes, direction, notes) }
 }
 
-/// # Safety
-///
-/// As for [`map_runs`].
+/// Whether `address`, what mapping gave just now, is none.
 #[inline]
-unsafe fn map_run(
-    device: &DmaDevice,
-    mut begin: bindings::phys_addr_t,
-    mut left: usize,
-    direction: Direction,
-    notes: &mut impl Notes,
-) -> Result {
-    while left > 0 {
-        // The limit is whole pages, at least one; a part ends where a page does.
-        let offset = (begin % PAGE_SIZE as u64) as usize;
-        let length_bytes = left.min(device.segment_limit_bytes().wrapping_sub(offset));
-        notes.prepare()?;
-        let raw = device.as_raw();
-        // SAFETY: The device is bound to us. The memory is ordinary memory that
-        // stays where it is, and contiguous.
-        let address =
-            unsafe { bindings::dma_map_phys(raw, begin, length_bytes, direction.as_raw(), 0) };
-        // SAFETY: The address is what mapping gave, just now.
-        if unsafe { bindings::nvme_rs_dma_mapping_error(raw, address) } != 0 {
-            return Err(ENOMEM);
-        }
-        notes.note(Segment {
-            address: DmaAddress(address),
-            length_bytes: length_bytes as u64,
-        });
-        begin = begin.wrapping_add(length_bytes as u64);
-        left = left.saturating_sub(length_bytes);
+fn failed(device: *mut bindings::device, address: bindings::dma_addr_t) -> bool {
+    if cfg!(CONFIG_DMA_API_DEBUG) {
+        // It has to see that somebody looks.
+        //
+        // SAFETY: The device is bound to us, and the address is its.
+        return unsafe { bindings::nvme_rs_dma_mapping_error(device, address) } != 0;
     }
-    Ok(())
+    address == DMA_MAPPING_ERROR
 }
 
 fn unmap(device: &DmaDevice, direction: Direction, notes: &mut impl Notes) {

@@ -52,10 +52,8 @@ impl PageRun {
     const COUNT_BITS: u32 = 24;
     const COUNT_MAX: u64 = (1 << Self::COUNT_BITS) - 1;
 
-    fn one(page: *mut bindings::page) -> Self {
-        // SAFETY: Only computes with the address of a page.
-        let address = unsafe { bindings::nvme_rs_page_to_phys(page) };
-        Self((address / PAGE_SIZE as u64) << Self::COUNT_BITS | 1)
+    fn one(frame: usize) -> Self {
+        Self((frame as u64) << Self::COUNT_BITS | 1)
     }
 
     fn count(self) -> u64 {
@@ -171,49 +169,71 @@ impl Pins {
         let mut run = PageRun::NONE;
         while missing > 0 {
             let mut room = [const { MaybeUninit::uninit() }; BATCH];
-            let pages = pin_some(address, missing, flags, &mut room).inspect_err(|_| {
+            let frames = pin_some(address, missing, flags, &mut room).inspect_err(|_| {
                 // SAFETY: Pinned below, in an earlier round, and kept nowhere.
                 unsafe { run.unpin(false) }
             })?;
-            let pinned = pages.len();
-            for (index, &page) in pages.iter().enumerate() {
-                let page = PageRun::one(page);
+            for (index, &frame) in frames.iter().enumerate() {
+                let page = PageRun::one(frame);
                 if run.grow(page) {
                     continue;
                 }
-                if let Err(error) = self.keep(run, spare) {
+                let left = frames.get(index..).unwrap_or(&[]);
+                if let Err(error) = self.keep(run, left.len(), spare) {
                     // SAFETY: Pinned above, and kept nowhere: this run and the
                     // pages not looked at yet.
                     unsafe {
                         run.unpin(false);
-                        for &page in pages.iter().skip(index) {
-                            PageRun::one(page).unpin(false);
+                        for &frame in left {
+                            PageRun::one(frame).unpin(false);
                         }
                     }
                     return Err(error);
                 }
                 run = page;
             }
-            address = address.wrapping_add(pinned.saturating_mul(PAGE_SIZE));
-            missing = missing.saturating_sub(pinned);
+            address = address.wrapping_add(frames.len().saturating_mul(PAGE_SIZE));
+            missing = missing.saturating_sub(frames.len());
         }
-        self.keep(run, spare).inspect_err(|_| {
+        self.keep(run, 1, spare).inspect_err(|_| {
             // SAFETY: Pinned above, and kept nowhere.
             unsafe { run.unpin(false) }
         })
     }
 
-    fn keep(&mut self, run: PageRun, spare: Option<&Arc<Spare<Runs>>>) -> Result {
-        if run == PageRun::NONE {
+    /// Keeps a run, if it is one. `more` is how many may follow soon.
+    #[inline]
+    fn keep(&mut self, run: PageRun, more: usize, spare: Option<&Arc<Spare<Runs>>>) -> Result {
+        if run == PageRun::NONE || self.note(run) {
             return Ok(());
         }
+        self.make_room(more.saturating_add(1), spare)?;
+        self.note(run);
+        Ok(())
+    }
+
+    /// Notes a run that is pinned, if there is room.
+    #[inline]
+    fn note(&mut self, run: PageRun) -> bool {
+        match &mut self.runs {
+            PinnedRuns::Few(few) => match few.iter_mut().find(|kept| **kept == PageRun::NONE) {
+                // INVARIANT: Pinned by the caller.
+                Some(free) => *free = run,
+                None => return false,
+            },
+            // INVARIANT: Pinned by the caller.
+            PinnedRuns::Many(many) => return many.runs.push_within_capacity(run).is_ok(),
+        }
+        true
+    }
+
+    /// Makes room for as many runs.
+    #[cold]
+    fn make_room(&mut self, runs: usize, spare: Option<&Arc<Spare<Runs>>>) -> Result {
+        let flags = GFP_KERNEL | __GFP_NOWARN;
+
         match &mut self.runs {
             PinnedRuns::Few(few) => {
-                if let Some(free) = few.iter_mut().find(|kept| **kept == PageRun::NONE) {
-                    // INVARIANT: Pinned by the caller.
-                    *free = run;
-                    return Ok(());
-                }
                 let mut many = match spare.and_then(|spare| spare.take()) {
                     Some(many) => many,
                     None => KBox::new(
@@ -224,18 +244,13 @@ impl Pins {
                         GFP_KERNEL,
                     )?,
                 };
-                many.runs
-                    .reserve(BATCH.max(FEW + 1), GFP_KERNEL | __GFP_NOWARN)?;
-                for &run in Iterator::chain(few.iter(), [&run]) {
-                    // There is room.
-                    many.runs.push(run, GFP_KERNEL)?;
-                }
+                many.runs.reserve(runs.saturating_add(FEW), flags)?;
+                many.runs.extend_from_slice(few, flags)?;
                 many.home = spare.cloned();
-                // INVARIANT: The same runs, and one pinned by the caller.
+                // INVARIANT: The same runs.
                 self.runs = PinnedRuns::Many(many);
             }
-            // INVARIANT: Pinned by the caller.
-            PinnedRuns::Many(many) => many.runs.push(run, GFP_KERNEL | __GFP_NOWARN)?,
+            PinnedRuns::Many(many) => many.runs.reserve(runs, flags)?,
         }
         Ok(())
     }
@@ -377,16 +392,17 @@ impl Iterator for Pieces<'_> {
 }
 
 /// Pins pages from `address` on, at most `wanted` and as many as there is room
-/// for. Returns them, at least one.
+/// for. Returns the numbers of their page frames, of at least one.
 fn pin_some(
     address: usize,
     wanted: usize,
     flags: u32,
-    room: &mut [MaybeUninit<*mut bindings::page>; BATCH],
-) -> Result<&[*mut bindings::page]> {
+    room: &mut [MaybeUninit<usize>; BATCH],
+) -> Result<&[usize]> {
+    let mut pages = [const { MaybeUninit::<*mut bindings::page>::uninit() }; BATCH];
     // CAST: At most `BATCH`.
     let wanted = wanted.min(BATCH) as c_int;
-    let pages = room.as_mut_ptr().cast::<*mut bindings::page>();
+    let pages = pages.as_mut_ptr().cast();
     // SAFETY: There is room for so many pointers. The function checks the
     // addresses.
     let pinned = unsafe { bindings::pin_user_pages_fast(address, wanted, flags, pages) };
@@ -395,9 +411,15 @@ fn pin_some(
         EOVERFLOW => EFAULT,
         error => error,
     })?;
-    match pinned.unsigned_abs() as usize {
-        0 => Err(EFAULT),
-        // SAFETY: So many were written, at most as many as there is room for.
-        pinned => Ok(unsafe { core::slice::from_raw_parts(pages, pinned) }),
+    let pinned = match pinned.unsigned_abs() {
+        0 => return Err(EFAULT),
+        pinned => pinned,
+    };
+    let frames = room.as_mut_ptr().cast();
+    // SAFETY: So many pointers were written, at most as many as there is room
+    // for in `room` as well, and are of pages.
+    unsafe {
+        bindings::nvme_rs_page_frames(pages, frames, pinned);
+        Ok(core::slice::from_raw_parts(frames, pinned as usize))
     }
 }
