@@ -13,10 +13,6 @@
 #include "lib/event.h"
 #include "lib/util.h"
 
-#ifndef IORING_URING_CMD_MULTISHOT
-#define IORING_URING_CMD_MULTISHOT (1U << 1)
-#endif
-
 #define BUFFERS	8
 #define BUFFER_BYTES 1024
 #define GROUP	1

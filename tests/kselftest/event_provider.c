@@ -17,10 +17,6 @@
 #include "lib/provider.h"
 #include "lib/util.h"
 
-#ifndef IORING_URING_CMD_MULTISHOT
-#define IORING_URING_CMD_MULTISHOT (1U << 1)
-#endif
-
 #define LANE NVME_EVENT_POSITION_PROVIDER
 #define LANE_ENTRIES 256
 #define PROVIDERS_MOST 16

@@ -3,6 +3,7 @@
 #include "kselftest_harness.h"
 
 #include <grp.h>
+#include <liburing.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -93,7 +94,7 @@ FIXTURE_TEARDOWN(rights)
 	passthru_close(&self->nodes);
 }
 
-static int send(int fd, unsigned long request, unsigned char opcode, __u32 nsid, __u32 cdw10,
+static int pass(int fd, unsigned long request, unsigned char opcode, __u32 nsid, __u32 cdw10,
 		void *data, unsigned int bytes)
 {
 	struct nvme_passthru_cmd64 command = {
@@ -157,6 +158,57 @@ TEST_F(rights, events_info_fetch_and_smart_work)
 	EXPECT_EQ(0, ioctl(self->fd, NVME_EVENT_IOCTL_FILTER, &filter));
 }
 
+#define BUFFERS 4
+#define BUFFER_BYTES 1024
+#define BUFFER_GROUP 1
+
+/* The records and pages of two events, by one command, as the ring of the member has them. */
+TEST_F(rights, events_by_one_command_of_a_ring)
+{
+	static unsigned char space[BUFFERS][BUFFER_BYTES];
+	struct __kernel_timespec limit = { .tv_sec = LIMIT_MS / 1000 };
+	struct nvme_event_uring wish = { .flags = NVME_EVENT_URING_PAGE };
+	struct io_uring_buf_ring *buffers;
+	struct io_uring_sqe *sqe;
+	struct io_uring_cqe *cqe;
+	struct nvme_event *event;
+	struct io_uring ring;
+	unsigned int i;
+	int error;
+
+	ASSERT_EQ(NOBODY, geteuid());
+	ASSERT_EQ(0, io_uring_queue_init(BUFFERS, &ring, 0));
+	buffers = io_uring_setup_buf_ring(&ring, BUFFERS, BUFFER_GROUP, 0, &error);
+	ASSERT_NE(NULL, buffers);
+	for (i = 0; i < BUFFERS; i++)
+		io_uring_buf_ring_add(buffers, space[i], BUFFER_BYTES, i,
+				      io_uring_buf_ring_mask(BUFFERS), i);
+	io_uring_buf_ring_advance(buffers, BUFFERS);
+	sqe = io_uring_get_sqe(&ring);
+	io_uring_prep_rw(IORING_OP_URING_CMD, sqe, self->fd, NULL, 0, 0);
+	sqe->cmd_op = NVME_URING_CMD_EVENTS;
+	sqe->uring_cmd_flags = IORING_URING_CMD_MULTISHOT;
+	sqe->flags |= IOSQE_BUFFER_SELECT;
+	sqe->buf_group = BUFFER_GROUP;
+	memcpy(sqe->cmd, &wish, sizeof(wish));
+	ASSERT_EQ(1, io_uring_submit(&ring));
+	for (i = 1; i <= 2; i++) {
+		ASSERT_EQ(0, raise_as_root(self));
+		ASSERT_EQ(NOBODY, geteuid());
+		ASSERT_EQ(0, io_uring_wait_cqe_timeout(&ring, &cqe, &limit));
+		EXPECT_EQ(sizeof(*event) + SMART_BYTES, cqe->res);
+		EXPECT_TRUE(cqe->flags & IORING_CQE_F_MORE);
+		ASSERT_TRUE(cqe->flags & IORING_CQE_F_BUFFER);
+		event = (void *)space[cqe->flags >> IORING_CQE_BUFFER_SHIFT];
+		EXPECT_EQ(EVENT_RELIABILITY, event->dw0);
+		EXPECT_EQ(i, event->dw2);
+		EXPECT_EQ(WARNING_RELIABILITY, *(unsigned char *)(event + 1));
+		io_uring_cqe_seen(&ring, cqe);
+	}
+	io_uring_free_buf_ring(&ring, buffers, BUFFERS, BUFFER_GROUP);
+	io_uring_queue_exit(&ring);
+}
+
 TEST_F(rights, no_command_but_five_kinds_of_identify)
 {
 	unsigned int opcode, cns, feature;
@@ -165,7 +217,7 @@ TEST_F(rights, no_command_but_five_kinds_of_identify)
 		bool allowed = cns == 0 || cns == 1 || cns == 5 || cns == 6 || cns == 8;
 
 		EXPECT_EQ(allowed ? 0 : -EACCES,
-			  send(self->fd, NVME_IOCTL_ADMIN64_CMD, ADMIN_IDENTIFY, 1, cns,
+			  pass(self->fd, NVME_IOCTL_ADMIN64_CMD, ADMIN_IDENTIFY, 1, cns,
 			       self->page, 4096)) {
 			TH_LOG("CNS %#x", cns);
 		}
@@ -173,19 +225,19 @@ TEST_F(rights, no_command_but_five_kinds_of_identify)
 	EXPECT_EQ(5, trace_count(&self->trace, "pci_nvme_admin_cmd *"));
 	for (opcode = 0; opcode < 0x100; opcode++) {
 		if (opcode != ADMIN_IDENTIFY)
-			EXPECT_EQ(-EACCES, send(self->fd, NVME_IOCTL_ADMIN_CMD, opcode, 1,
+			EXPECT_EQ(-EACCES, pass(self->fd, NVME_IOCTL_ADMIN_CMD, opcode, 1,
 						0x02 | 127 << 16, self->page, 4096)) {
 				TH_LOG("admin opcode %#x", opcode);
 			}
-		EXPECT_EQ(-EACCES, send(self->fd, NVME_IOCTL_IO_CMD, opcode, 1, 0, self->page,
+		EXPECT_EQ(-EACCES, pass(self->fd, NVME_IOCTL_IO_CMD, opcode, 1, 0, self->page,
 					BLOCK)) {
 			TH_LOG("I/O opcode %#x", opcode);
 		}
 	}
 	for (feature = 0; feature < 0x100; feature++) {
-		EXPECT_EQ(-EACCES, send(self->fd, NVME_IOCTL_ADMIN64_CMD, ADMIN_GET_FEATURES, 0,
+		EXPECT_EQ(-EACCES, pass(self->fd, NVME_IOCTL_ADMIN64_CMD, ADMIN_GET_FEATURES, 0,
 					feature, self->page, 4096));
-		EXPECT_EQ(-EACCES, send(self->fd, NVME_IOCTL_ADMIN64_CMD, ADMIN_SET_FEATURES, 0,
+		EXPECT_EQ(-EACCES, pass(self->fd, NVME_IOCTL_ADMIN64_CMD, ADMIN_SET_FEATURES, 0,
 					feature, self->page, 4096));
 	}
 	EXPECT_EQ(5, trace_count(&self->trace, "pci_nvme_admin_cmd *"));

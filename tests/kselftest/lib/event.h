@@ -24,6 +24,11 @@
 /* Dword 3 of what the driver itself says, and nothing was lost before it. */
 #define DW3_LIFECYCLE	(NVME_EVENT_SOURCE_LIFECYCLE << NVME_EVENT_DW3_SOURCE_SHIFT)
 
+/* Of NVME_URING_CMD_EVENTS; younger than Debian's headers. */
+#ifndef IORING_URING_CMD_MULTISHOT
+#define IORING_URING_CMD_MULTISHOT (1U << 1)
+#endif
+
 /* Sets the critical warning without waiting for anything. */
 int event_warn(const struct controller *controller, unsigned int warning);
 
