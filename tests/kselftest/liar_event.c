@@ -3,14 +3,19 @@
 #include "kselftest_harness.h"
 
 #include <linux/nvme_event.h>
+#include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
+#include "lib/call.h"
 #include "lib/event.h"
 #include "lib/liar.h"
 #include "lib/util.h"
 
 #define EVENT_ACTIVATION	0x00030102
 #define EVENT_TELEMETRY		0x00080202
+#define PAGE_SMART		0x02
 #define PAGE_TELEMETRY		0x08
 
 FIXTURE(event)
@@ -236,6 +241,76 @@ TEST_F(event, a_log_page_that_fails_is_counted)
 	EXPECT_TRUE(log_has(&liar->log, "log page 0x02 could not be read"));
 	EXPECT_EQ(-ENODATA, fetch_event(self->fd, 1, 0));
 	EXPECT_EQ(0, liar_serves(liar));
+}
+
+static long call_fetch(void *argument)
+{
+	struct liar *liar = argument;
+	long kept = fetch_event(liar->node, 1, 0);
+
+	errno = kept < 0 ? -kept : 0;
+	return kept;
+}
+
+/* The very moments between the Get Log Page of an event and its completion. */
+TEST_F(event, a_fetch_waits_while_the_page_is_read)
+{
+	struct liar *liar = &self->liar;
+	unsigned int before = log_pages_read(liar);
+	struct call call;
+	int status;
+	pid_t child;
+
+	ASSERT_EQ(0, lie(liar, LIE_LOG_WAITS, PAGE_SMART));
+	ASSERT_EQ(0, liar_report(liar, EVENT_TEMPERATURE));
+	expect_event(_metadata, self->fd, EVENT_TEMPERATURE);
+	ASSERT_TRUE(wait_until(liar_answer(liar, QUESTION_LOG_PAGES_WAITING) == 1));
+	EXPECT_EQ(-EAGAIN, fetch_event(self->fd, 1, NVME_EVENT_FETCH_NOWAIT));
+
+	/* One who waits can be killed. */
+	child = fork();
+	ASSERT_LE(0, child);
+	if (child == 0)
+		_exit(fetch_event(self->fd, 1, 0) < 0);
+	ASSERT_EQ(0, call_start(&call, call_fetch, liar));
+	ASSERT_TRUE(call_blocks_in(&call, SYS_ioctl));
+	usleep(QUIET_MS * 1000);
+	EXPECT_EQ(0, waitpid(child, &status, WNOHANG));
+	ASSERT_EQ(0, kill(child, SIGKILL));
+	ASSERT_TRUE(wait_until(waitpid(child, &status, WNOHANG) == child));
+	EXPECT_TRUE(WIFSIGNALED(status));
+
+	/* Nobody has read the page in their place. */
+	EXPECT_FALSE(call.returned);
+	EXPECT_EQ(1, liar_answer(liar, QUESTION_LOG_PAGES_WAITING));
+	EXPECT_EQ(before + 1, log_pages_read(liar));
+	EXPECT_EQ(-EAGAIN, fetch_event(self->fd, 1, NVME_EVENT_FETCH_NOWAIT));
+
+	ASSERT_EQ(0, lie(liar, LIE_LOG_WAITS, 0));
+	ASSERT_EQ(0, call_finish(&call));
+	EXPECT_EQ(512, call.result);
+	EXPECT_EQ(512, fetch_event(self->fd, 1, NVME_EVENT_FETCH_NOWAIT));
+	EXPECT_EQ(before + 1, log_pages_read(liar));
+	EXPECT_EQ(0, liar_informs(liar));
+}
+
+/* It is reset instead. */
+TEST_F(event, a_fetch_ends_when_the_page_cannot_be_read_any_more)
+{
+	struct liar *liar = &self->liar;
+	struct call call;
+
+	ASSERT_EQ(0, lie(liar, LIE_LOG_WAITS, PAGE_SMART));
+	ASSERT_EQ(0, liar_report(liar, EVENT_TEMPERATURE));
+	expect_event(_metadata, self->fd, EVENT_TEMPERATURE);
+	ASSERT_TRUE(wait_until(liar_answer(liar, QUESTION_LOG_PAGES_WAITING) == 1));
+	ASSERT_EQ(0, call_start(&call, call_fetch, liar));
+	ASSERT_TRUE(call_blocks_in(&call, SYS_ioctl));
+	EXPECT_EQ(0, liar_reset(liar));
+	ASSERT_EQ(0, call_finish(&call));
+	EXPECT_EQ(-ENODATA, call.result);
+	ASSERT_EQ(0, truth(liar));
+	EXPECT_EQ(0, liar_informs(liar));
 }
 
 /* Requests that fail as soon as they are sent again. */

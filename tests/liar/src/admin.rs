@@ -22,6 +22,10 @@ impl Controller {
         match command.opcode() {
             0x00 => self.delete_submission_queue(command.cdw10() as u16),
             0x01 => self.create_submission_queue(command),
+            0x02 if self.lies.get(Lie::LogWaits) == Some(command.cdw10() & 0xff) => {
+                self.waiting.push(*command);
+                Ok(Answer::Later)
+            }
             0x02 => self.get_log_page(command),
             0x04 => self.delete_completion_queue(command.cdw10() as u16),
             0x05 => self.create_completion_queue(command),
@@ -57,7 +61,7 @@ impl Controller {
         Ok(Answer::Later)
     }
 
-    fn get_log_page(&mut self, command: &Command) -> Result<Answer, Status> {
+    pub(crate) fn get_log_page(&mut self, command: &Command) -> Result<Answer, Status> {
         let page = command.cdw10() as u8;
         let dwords = u64::from(command.cdw10() >> 16) + (u64::from(command.cdw11() & 0xffff) << 16);
         let bytes = (dwords as usize + 1) * 4;

@@ -46,6 +46,8 @@ pub struct Controller {
     pub(crate) latched: Vec<u8>,
     /// Commands that are not completed: queue and id.
     pub(crate) hanging: Vec<(u16, u16)>,
+    /// Get Log Page commands that are answered later.
+    pub(crate) waiting: Vec<Command>,
     pub(crate) disk: Vec<u8>,
     pub(crate) registers: Registers,
     /// No commands are processed before.
@@ -82,11 +84,15 @@ impl Controller {
         if let Some(count) = self.lies.get(Lie::IdleInterrupts) {
             self.idle_interrupts = count;
         }
+        if self.lies.get(Lie::LogWaits) == Some(0) {
+            self.answer_waiting();
+        }
     }
 
     /// Forgets all lies and counts. A lie about the status is taken back.
     pub fn tell_the_truth(&mut self) {
         self.lies.end();
+        self.answer_waiting();
         if !self.is_enabled() {
             self.disable();
         }
@@ -112,6 +118,7 @@ impl Controller {
             5 => self.counts.resets,
             6 => self.idle_interrupts,
             7 => self.memory.faults,
+            8 => self.waiting.len() as u32,
             _ => u32::MAX,
         }
     }
@@ -142,6 +149,7 @@ impl Controller {
         self.events.clear();
         self.latched.clear();
         self.hanging.clear();
+        self.waiting.clear();
         self.features.clear();
         self.paused_until = None;
         self.registers.csts &= !CSTS_PAUSED;
@@ -194,6 +202,18 @@ impl Controller {
             None if sq == 0 => self.admin_command(command),
             None => self.io_command(command),
         };
+        self.conclude(sq, id, answer);
+    }
+
+    /// Answers the Get Log Page commands that wait.
+    fn answer_waiting(&mut self) {
+        for command in std::mem::take(&mut self.waiting) {
+            let answer = self.get_log_page(&command);
+            self.conclude(0, command.id(), answer);
+        }
+    }
+
+    fn conclude(&mut self, sq: u16, id: u16, answer: Result<Answer, Status>) {
         match answer {
             Ok(Answer::Done(dw0)) => self.complete(sq, id, Status::SUCCESS, dw0),
             Ok(Answer::Later) => {}

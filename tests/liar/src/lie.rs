@@ -86,6 +86,9 @@ pub enum Lie {
     LogFails = 35,
     /// Once: the next command fails with that status.
     Status = 36,
+    /// Get Log Page of that page is not answered until this is told with 0, or
+    /// the truth.
+    LogWaits = 37,
 }
 
 /// Set in the argument of what is told of "the next command": one of the admin
