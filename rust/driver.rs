@@ -8,7 +8,7 @@ use crate::{
     control::{
         admin::AERS_MAX,
         binding::Binding,
-        controller::Settings,
+        controller::{Hold, Settings},
         handle::Handle,
         provider::ProviderHost,
         stream::EventStream, //
@@ -16,7 +16,7 @@ use crate::{
     engine::storm::StormLimits,
     glue::{
         chardev::{Node, Region},
-        pci::{Driver, Match},
+        pci::{Disturbance, Driver, Match},
         provider::{Hosting, Listing},
         work::Queue,
     },
@@ -118,6 +118,22 @@ impl Driver for NvmeDriver {
     fn shutdown(data: Pin<&Bound>) {
         if let Some(binding) = data.held.0.visit() {
             binding.controller().stop();
+        }
+    }
+
+    fn disturb(data: Pin<&Bound>, disturbance: Disturbance) {
+        let Some(binding) = data.held.0.visit() else {
+            return;
+        };
+        let controller = binding.controller();
+        match disturbance {
+            Disturbance::BeforeReset => controller.hold(Hold::FunctionReset),
+            Disturbance::BeforeSleep => controller.hold(Hold::Sleep),
+            Disturbance::Over => controller.release(),
+            Disturbance::Lost => {
+                controller.hold(Hold::FunctionReset);
+                controller.give_up();
+            }
         }
     }
 }

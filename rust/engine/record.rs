@@ -103,6 +103,10 @@ pub(crate) enum Lifecycle {
     FatalStatus {
         status: ControllerStatus,
     },
+    /// The system goes to sleep.
+    Suspended,
+    /// The system woke up, and the controller works again.
+    Resumed,
     /// The driver let go of the controller.
     Removed,
 }
@@ -120,6 +124,8 @@ impl Lifecycle {
             Self::ClassMasked { .. } => 0x07,
             Self::ClassUnmasked { .. } => 0x08,
             Self::FatalStatus { .. } => 0x09,
+            Self::Suspended => 0x0a,
+            Self::Resumed => 0x0b,
             Self::Removed => 0x0c,
         }
     }
@@ -134,6 +140,8 @@ impl Lifecycle {
             | Self::ResetSucceeded
             | Self::ResetFailed
             | Self::AerResumed
+            | Self::Suspended
+            | Self::Resumed
             | Self::Removed => 0,
         }
     }

@@ -28,6 +28,8 @@ pub(crate) use super::bindings::{
     nvme_event_lifecycle_NVME_EVENT_RESET_FAILED,
     nvme_event_lifecycle_NVME_EVENT_RESET_STARTED,
     nvme_event_lifecycle_NVME_EVENT_RESET_SUCCEEDED,
+    nvme_event_lifecycle_NVME_EVENT_RESUMED,
+    nvme_event_lifecycle_NVME_EVENT_SUSPENDED,
     nvme_event_mode,
     nvme_event_reading_NVME_EVENT_BROADCAST,
     nvme_event_reading_NVME_EVENT_EXCLUSIVE,

@@ -85,6 +85,14 @@ const _: () = {
         uapi::nvme_event_lifecycle_NVME_EVENT_FATAL_STATUS,
     );
     is(
+        Lifecycle::Suspended,
+        uapi::nvme_event_lifecycle_NVME_EVENT_SUSPENDED,
+    );
+    is(
+        Lifecycle::Resumed,
+        uapi::nvme_event_lifecycle_NVME_EVENT_RESUMED,
+    );
+    is(
         Lifecycle::Removed,
         uapi::nvme_event_lifecycle_NVME_EVENT_REMOVED,
     );

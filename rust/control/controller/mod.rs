@@ -39,6 +39,7 @@ use crate::{
     },
 };
 
+pub(crate) use self::power::Hold;
 use self::power::Power;
 
 use super::{
@@ -275,10 +276,11 @@ impl Controller {
     /// not answer any more is declared dead. Returns whether it needs a reset:
     /// it reports a fatal error, or lost the state it was given. Sleeps.
     pub(crate) fn look_after(&self) -> bool {
-        let status = self.registers.status();
+        // One that sleeps is not to be looked at.
         if self.state() != State::Live {
             return false;
         }
+        let status = self.registers.status();
         if !status.is_gone() {
             return status.is_fatal() || !status.is_ready();
         }

@@ -32,6 +32,8 @@ const SHUTDOWN_MAX: Delta = Delta::from_secs(60);
 pub(super) struct Power {
     /// The controller may be enabled.
     on: bool,
+    /// It is not to be started before [`Controller::release`].
+    held: Option<Hold>,
     shutdown_limit: Delta,
 }
 
@@ -40,7 +42,33 @@ impl Power {
     pub(super) fn off() -> Self {
         Self {
             on: false,
+            held: None,
             shutdown_limit: SHUTDOWN_MIN,
+        }
+    }
+}
+
+/// Why a controller is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// Its PCI function is reset by others, or the link to it.
+    FunctionReset,
+    /// The system goes to sleep.
+    Sleep,
+}
+
+impl Hold {
+    const fn began(self) -> Lifecycle {
+        match self {
+            Self::FunctionReset => Lifecycle::ResetStarted,
+            Self::Sleep => Lifecycle::Suspended,
+        }
+    }
+
+    const fn succeeded(self) -> Lifecycle {
+        match self {
+            Self::FunctionReset => Lifecycle::ResetSucceeded,
+            Self::Sleep => Lifecycle::Resumed,
         }
     }
 }
@@ -67,6 +95,10 @@ impl Controller {
         dev_info!(self.device, "resetting\n");
         self.post(Lifecycle::ResetStarted);
         let mut power = self.power.lock();
+        if power.held.is_some() {
+            // Whoever holds the controller starts it.
+            return Err(ResetError::Busy);
+        }
         let status = self.registers.status();
         if status.is_fatal() && !status.is_gone() {
             self.post(Lifecycle::FatalStatus { status });
@@ -75,13 +107,7 @@ impl Controller {
             .power_off()
             .map_err(Error::from)
             .and_then(|()| self.power_on(&mut power));
-        let outcome = match restarted {
-            Ok(()) => Lifecycle::ResetSucceeded,
-            Err(_) => Lifecycle::ResetFailed,
-        };
-        if self.conclude(&mut power, restarted) {
-            self.post(outcome);
-        }
+        self.restarted(&mut power, restarted, Lifecycle::ResetSucceeded);
         drop(power);
         match self.state() {
             State::Live => {
@@ -90,6 +116,63 @@ impl Controller {
             }
             State::Deleting => Err(ResetError::Deleting),
             _ => Err(ResetError::Failed),
+        }
+    }
+
+    /// Stops the controller, and has nobody start it before [`Self::release`]
+    /// or [`Self::give_up`]. It is "resetting" meanwhile. Sleeps.
+    pub(crate) fn hold(&self, reason: Hold) {
+        let mut power = self.power.lock();
+        if self.state() == State::Deleting || power.held.is_some() {
+            return;
+        }
+        // A reset that comes too late now has said already that it began.
+        if self.step(Step::Reset).is_some() || reason == Hold::Sleep {
+            self.post(reason.began());
+        }
+        power.held = Some(reason);
+        if core::mem::replace(&mut power.on, false) && reason == Hold::Sleep {
+            // What fails here shows when it is started again.
+            let _ = enable::shut_down(&self.registers, power.shutdown_limit);
+        }
+        let _ = self.power_off();
+    }
+
+    /// Starts a controller that is held. Sleeps.
+    pub(crate) fn release(&self) {
+        self.end_hold(|power| self.power_on(power));
+    }
+
+    /// Declares a controller that is held dead.
+    pub(crate) fn give_up(&self) {
+        self.end_hold(|_| Err(EIO));
+    }
+
+    fn end_hold(&self, start: impl FnOnce(&mut Power) -> Result) {
+        let mut power = self.power.lock();
+        let Some(reason) = power.held.take() else {
+            return;
+        };
+        // Nobody is to use one that the driver lets go of.
+        if self.state() == State::Deleting {
+            return;
+        }
+        let started = start(&mut power);
+        self.restarted(&mut power, started, reason.succeeded());
+        drop(power);
+        if self.state() == State::Live {
+            self.announce(fmt!("NVME_EVENT=connected"));
+        }
+    }
+
+    /// Settles the state after another start, and tells of it.
+    fn restarted(&self, power: &mut Power, started: Result, success: Lifecycle) {
+        let outcome = match started {
+            Ok(()) => success,
+            Err(_) => Lifecycle::ResetFailed,
+        };
+        if self.conclude(power, started) {
+            self.post(outcome);
         }
     }
 

@@ -2,7 +2,9 @@
 
 //! What `kernel::pci` lacks: state that all devices of a driver share, the
 //! shutdown callback, the choice of what to bind at load time, and giving a
-//! function back the way it was.
+//! function back the way it was. The other callbacks are in [`disturbance`].
+
+mod disturbance;
 
 use core::marker::PhantomData;
 
@@ -20,6 +22,8 @@ use kernel::{
 };
 
 use super::bindings;
+
+pub(crate) use self::disturbance::Disturbance;
 
 /// The C view of a PCI device.
 pub(super) fn raw_device<Ctx: DeviceContext>(device: &pci::Device<Ctx>) -> *mut bindings::pci_dev {
@@ -42,6 +46,9 @@ impl Enabled {
     pub(crate) fn new(device: &pci::Device<Core<'_>>) -> Result<Self> {
         device.enable_device_mem()?;
         let this = Self(device.into());
+        // For whoever restores it after an error of the link.
+        // SAFETY: The device is valid, and no one else changes it during probe.
+        unsafe { bindings::pci_save_state(raw_device(device)) };
         // SAFETY: The device is being probed: nobody allocates or maps DMA
         // memory for it yet.
         unsafe { device.dma_set_mask_and_coherent(DmaMask::new::<64>())? };
@@ -123,6 +130,9 @@ pub(crate) trait Driver: 'static {
 
     /// The system goes down or restarts. The device stays bound.
     fn shutdown(data: Pin<&Self::Data<'_>>);
+
+    /// The device cannot be used for a while, or can again. May sleep.
+    fn disturb(data: Pin<&Self::Data<'_>>, disturbance: Disturbance);
 }
 
 /// A `pci_driver` and what its probe callback needs besides.
@@ -173,7 +183,10 @@ unsafe impl<T: Driver> driver::RegistrationOps for Adapter<T> {
         // INVARIANT: The driver's type is `T`.
         unsafe {
             (*registration.get()).shared = SharedPointer(shared);
-            (*registration.get()).pci.shutdown = Some(shutdown::<T>);
+            let driver = &raw mut (*registration.get()).pci;
+            (*driver).shutdown = Some(shutdown::<T>);
+            (*driver).err_handler = disturbance::error_handlers::<T>();
+            (*driver).driver.pm = disturbance::sleep_operations::<T>();
         }
         // SAFETY: A `RegisteredDriver` starts with a `pci_driver`; the rest is
         // the caller's requirement, unchanged.
@@ -260,13 +273,18 @@ impl<T: Driver> IdTable<pci::DeviceId, ()> for ChosenTable<T> {
     }
 }
 
+/// Calls `function` with the data of a device, if it has some yet.
+///
 /// # Safety
 ///
-/// Called by the PCI core only: `device` is valid, bound to the driver `T`, and
-/// its lock is held.
-unsafe extern "C" fn shutdown<T: Driver>(device: *mut kernel_bindings::pci_dev) {
+/// `device` is valid, its driver is `T`, and its lock keeps it from being
+/// unbound during this call.
+unsafe fn with_data<T: Driver>(
+    device: *mut kernel_bindings::device,
+    function: impl FnOnce(Pin<&T::Data<'_>>),
+) {
     // SAFETY: `device` is valid by the safety requirement.
-    let data = unsafe { bindings::dev_get_drvdata(&raw mut (*device).dev) };
+    let data = unsafe { bindings::dev_get_drvdata(device) };
     if data.is_null() {
         return;
     }
@@ -275,5 +293,14 @@ unsafe extern "C" fn shutdown<T: Driver>(device: *mut kernel_bindings::pci_dev) 
     //   `pci::Adapter` made of a successful probe, in its foreign form.
     // - The device lock keeps it from being unbound during this call.
     // - Everybody accesses it through shared references only.
-    T::shutdown(unsafe { Pin::<KBox<T::Data<'_>>>::borrow(data) });
+    function(unsafe { Pin::<KBox<T::Data<'_>>>::borrow(data) });
+}
+
+/// # Safety
+///
+/// Called by the PCI core only: `device` is valid, bound to the driver `T`, and
+/// its lock is held.
+unsafe extern "C" fn shutdown<T: Driver>(device: *mut kernel_bindings::pci_dev) {
+    // SAFETY: By the safety requirement.
+    unsafe { with_data::<T>(&raw mut (*device).dev, |data| T::shutdown(data)) };
 }

@@ -88,6 +88,8 @@ fn lifecycle_records_say_who_speaks_and_what_happened() {
         (Lifecycle::ClassMasked { class }, 0x07, 0x0001_0000),
         (Lifecycle::ClassUnmasked { class }, 0x08, 0x0001_0000),
         (Lifecycle::FatalStatus { status }, 0x09, 3),
+        (Lifecycle::Suspended, 0x0a, 0),
+        (Lifecycle::Resumed, 0x0b, 0),
         (Lifecycle::Removed, 0x0c, 0),
     ];
     for (event, code, dw1) in table {
