@@ -65,13 +65,25 @@ impl Inquiry {
         entry: impl FnOnce(DmaAddress) -> SubmissionEntry,
         take: impl FnOnce(&Buffer) -> Result<T>,
     ) -> Result<T> {
+        self.ask_whether(entry, take)?.ok_or(EIO)
+    }
+
+    /// As [`Self::ask`]; `None` if the controller refuses the command or fails.
+    pub(crate) fn ask_whether<T>(
+        &self,
+        entry: impl FnOnce(DmaAddress) -> SubmissionEntry,
+        take: impl FnOnce(&Buffer) -> Result<T>,
+    ) -> Result<Option<T>> {
         let mut page = self.page.lock();
         if page.lost {
             return Err(EIO);
         }
         let answer = self.admin.execute(entry(page.buffer.address()));
         page.lost = answer == Err(AdminError::Unanswered);
-        answer?;
-        take(&page.buffer)
+        match answer {
+            Ok(_) => take(&page.buffer).map(Some),
+            Err(AdminError::Failed(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 }

@@ -154,17 +154,27 @@ impl Namespaces {
     pub(crate) fn publish_by(&self, publisher: KBox<dyn Publisher>, device: &Device) {
         let _scan = self.scan.lock();
         self.publisher.populate(publisher);
-        let Ok(all) = self.all() else {
-            dev_warn!(device, "no memory to show the namespaces\n");
-            return;
+        self.show_hidden(device);
+    }
+
+    /// Shows the namespaces that are not shown yet. While the list is brought
+    /// up to date.
+    fn show_hidden(&self, device: &Device) {
+        let hidden = |above: NamespaceId| {
+            let attached = self.attached.lock();
+            let mut entries = attached.iter();
+            let entry =
+                entries.find(|entry| entry.namespace.nsid > above && entry.published.is_none())?;
+            Some(entry.namespace.clone())
         };
-        for namespace in &all {
-            let published = self.show(namespace, device);
+        let mut last = NamespaceId::NONE;
+        while let Some(namespace) = hidden(last) {
+            last = namespace.nsid;
+            // One that cannot be shown now is tried again at the next rescan.
+            let published = self.show(&namespace, device);
             let mut attached = self.attached.lock();
-            if let Some(entry) = attached
-                .iter_mut()
-                .find(|entry| Arc::ptr_eq(&entry.namespace, namespace))
-            {
+            let mut entries = attached.iter_mut();
+            if let Some(entry) = entries.find(|entry| Arc::ptr_eq(&entry.namespace, &namespace)) {
                 entry.published = published;
             }
         }
@@ -234,6 +244,7 @@ impl Namespaces {
                 Err(error) => dev_warn!(device, "namespace {}: {:?}\n", nsid.0, error),
             }
         }
+        self.show_hidden(device);
         Ok(active.len())
     }
 
@@ -252,11 +263,9 @@ impl Namespaces {
         if let Some(entry) = self.take(|other| other == nsid) {
             retire(entry, device);
         }
-        let namespace = Namespace::new(nsid, found)?;
-        let published = self.show(&namespace, device);
         let entry = Entry {
-            namespace,
-            published,
+            namespace: Namespace::new(nsid, found)?,
+            published: None,
         };
         let mut attached = self.attached.lock();
         let place = attached
@@ -350,12 +359,13 @@ fn scan(inquiry: &Inquiry) -> Result<KVec<NamespaceId>> {
 ///
 /// Those of [`Inquiry::ask`], ENOMEM.
 fn inspect(inquiry: &Inquiry, nsid: NamespaceId) -> Result<Found> {
-    // A controller of before revision 1.3 has no descriptors.
+    // A controller of before revision 1.3 has no descriptors. Whatever else goes
+    // wrong must not make another namespace of it.
     let mut descriptors = inquiry
-        .ask(
+        .ask_whether(
             |address| SubmissionEntry::identify(Cns::NamespaceDescriptors, nsid, address),
             Buffer::copy_out::<[u8; IDENTIFY_BYTES]>,
-        )
+        )?
         .map(|list| Descriptors::parse(&list[..]))
         .unwrap_or_default();
     let command_set = CommandSetId(descriptors.command_set.unwrap_or(CommandSetId::NVM.0));
@@ -367,12 +377,10 @@ fn inspect(inquiry: &Inquiry, nsid: NamespaceId) -> Result<Found> {
         )?;
         descriptors.or_from(&identify);
         // Only where protection information can have several sizes.
-        let extension: Option<KBox<NvmIdentifyNamespace>> = inquiry
-            .ask(
-                |address| SubmissionEntry::identify(Cns::CommandSetNamespace, nsid, address),
-                Buffer::copy_out,
-            )
-            .ok();
+        let extension: Option<KBox<NvmIdentifyNamespace>> = inquiry.ask_whether(
+            |address| SubmissionEntry::identify(Cns::CommandSetNamespace, nsid, address),
+            Buffer::copy_out,
+        )?;
         size = Size {
             format: identify.format(extension.as_deref()),
             nsze: identify.nsze.get(),
