@@ -32,6 +32,7 @@ class Hardware:
     append: str = ""
     qemu: tuple[str, ...] = ()
     extra_namespaces: tuple[str, ...] = field(default=())
+    sleeps: bool = False  # can sleep: the devices that carry the root file system and the ports keep their state
     liar: bool = False  # a controller from tests/liar, at 00:10.0: controllers may have no place there
 
 
@@ -104,6 +105,7 @@ CONFIGS: dict[str, Hardware] = {
         "two controllers of one subsystem, namespaces with and without identifiers",
         (Controller(namespaces=IDENTIFIED), Controller("subsys=subsys0,serial=NVMERS0", ())),
     ),
+    "sleep": Hardware("a machine which can be suspended", (Controller(),), sleeps=True),
     "liar": Hardware("a controller outside of QEMU, tests/liar, which lies when it is told to", (), liar=True),
     "bench": Hardware("two equal controllers whose registers programs can reach, for scripts/bench", (Controller(), Controller()),
                       append="iomem=relaxed"),

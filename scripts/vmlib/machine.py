@@ -263,9 +263,7 @@ class Machine:
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-kernel", "/vm/kernel", "-initrd", "/vm/initrd", "-append", append.strip(),
             "-serial", "file:/vm/console",
-            "-device", "virtio-rng-pci",
-            *_nine_p("root", "/mnt", ",readonly=on"), *_nine_p("share", "/share"), *_nine_p("src", "/src", ",readonly=on"),
-            *_ports(fds, options.shell), *nvme.arguments, *self._liar_arguments(),
+            *self._virtio(options.shell, fds), *nvme.arguments, *self._liar_arguments(),
         ]
         for pattern in options.trace:
             arguments += ["-trace", pattern, "-D", "/share/trace.log"]
@@ -274,6 +272,25 @@ class Machine:
         for extra in (*self.hardware.qemu, *options.qemu):
             arguments += shlex.split(extra)
         return arguments
+
+    def _virtio(self, shell: bool, fds: list[int]) -> list[str]:
+        """What connects the guest with the host. Linux resets these devices when it wakes up, and 9p does not survive
+        that, unless they say that they keep their state asleep, which takes a PCIe port above them."""
+        arguments = [
+            "-device", "virtio-rng-pci",
+            *_nine_p("root", "/mnt", ",readonly=on"), *_nine_p("share", "/share"), *_nine_p("src", "/src", ",readonly=on"),
+            *_ports(fds, shell),
+        ]
+        if not self.hardware.sleeps:
+            return arguments
+        ported: list[str] = ["-global", "virtio-pci.x-pcie-pm-no-soft-reset=on"]
+        for number, argument in enumerate(arguments):
+            if re.match(r"virtio-[a-z0-9]+-pci", argument):
+                port = f"vp{number}"
+                ported[-1:] = ["-device", f"pcie-root-port,id={port},chassis={64 + number}", "-device"]
+                argument += f",bus={port}"
+            ported.append(argument)
+        return ported
 
     def _shared_memory(self) -> str:
         """What is not in QEMU reaches the guest's memory through a file."""
