@@ -95,6 +95,7 @@ check-host: setup-quiet
 
 kselftest: liar providers
 	@scripts/in-tree make -C tests/kselftest
+	@scripts/in-root make -C tests/fuzz
 
 # The controller outside of QEMU.
 liar: setup-quiet
@@ -113,7 +114,9 @@ build_litter := *.o *.ko *.mod *.mod.c .*.cmd .*.d *.rmeta modules.order Module.
 clean:
 	@find . \( -path ./.git -o -path ./build -o -path ./tests/host/target -o -path ./tests/liar/target \) -prune \
 		-o -type f \( -false $(foreach pattern,$(build_litter),-o -name '$(pattern)') \) -exec rm -f {} +
-	@[ ! -e tests/kselftest/Makefile ] || $(MAKE) -s -C tests/kselftest clean
+	@for tests in kselftest fuzz; do \
+		[ ! -e tests/$$tests/Makefile ] || $(MAKE) -s -C tests/$$tests clean; \
+	done
 
 distclean: clean
 	@rm -rf build tests/host/target tests/liar/target
@@ -141,7 +144,7 @@ help:
 	@echo '  soak         both, with full counts; writes the figures to Documentation/testing.rst'
 	@echo '  check-host   formatting, layers, scripts and the host tests; seconds'
 	@echo '  clippy       build the module with every warning an error, in build/clippy/'
-	@echo '  kselftest    build the test programs of tests/kselftest, liar and the event providers'
+	@echo '  kselftest    build the test programs of tests/kselftest and tests/fuzz, liar and the event providers'
 	@echo '  liar         build the controller which lies, of tests/liar'
 
 .PHONY: modules setup setup-quiet debug-kernel debug-module faulty-module providers install-provider-kit \
