@@ -14,7 +14,7 @@ use crate::{
     glue::{
         file_operations::Blocking,
         mapping::FewSegments,
-        pins::{Pins, UserRange},
+        pins::UserRange,
         uring::{Issue, Notice, Outcome, Poller},
     },
     spec::command::QueueId,
@@ -229,7 +229,7 @@ impl Binding {
                 let trimmed = Trimmed::new(request.data, limit_bytes)?;
                 let data = trimmed.ranges();
                 let spare = Some(queue.spare_runs());
-                let pins = prepared.pins.insert(Pins::new(data, direction, spare)?);
+                let pins = prepared.pins.insert(issue.pin(data, direction, spare)?);
                 if let Some(few) = FewSegments::map_pinned(device, pins, data, direction)? {
                     prepared.memory = Memory::Few(few);
                     return Ok(None);

@@ -16,7 +16,7 @@ use crate::{
     glue::{
         dma::{Buffer, DmaDevice, PAGE_BUFFER_BYTES},
         mapping::{Direction, Mapping},
-        pins::{Pins, UserRange},
+        pins::{Pins, Room, UserRange},
     },
     spec::command::SubmissionEntry,
 };
@@ -129,7 +129,7 @@ impl Data {
         sgl: SglSupport,
     ) -> Result<Self> {
         let mut list = List::default();
-        let pins = Pins::new(ranges, direction, None)?;
+        let pins = Pins::new(ranges, direction, Room::TwoWords, None)?;
         let mut mapping = Mapping::new(device);
         mapping.map_pinned(&pins, ranges, direction)?;
         match list.describe(device, mapping.segments().iter().copied(), sgl) {
@@ -172,7 +172,7 @@ impl Metadata {
             return Err(EINVAL);
         }
         // Only to see whether the process may access it so.
-        drop(Pins::new(&[range], direction, None)?);
+        drop(Pins::new(&[range], direction, Room::TwoWords, None)?);
         let buffer = Buffer::new(device, range.length_bytes)?;
         // What the controller does not write stays as it was.
         copy(

@@ -23,6 +23,7 @@
 //! - [`buffer_list`]: PRP entries for a whole buffer.
 //! - [`doorbell`]: whether the controller has to be told of a doorbell's value.
 //! - [`snapshot`]: how many captured log pages are kept.
+//! - [`plain_entry`]: commands in 64-byte entries of a ring.
 //! - [`policy`]: what to make of a user's command.
 
 pub(crate) mod aborts;
@@ -37,6 +38,7 @@ pub(crate) mod event_log;
 pub(crate) mod filter;
 pub(crate) mod lane;
 pub(crate) mod lifecycle;
+pub(crate) mod plain_entry;
 pub(crate) mod policy;
 pub(crate) mod prp;
 pub(crate) mod record;

@@ -14,6 +14,7 @@
 #include <linux/nvme_buffer.h>
 #include <linux/nvme_event.h>
 #include <linux/nvme_ioctl.h>
+#include <linux/nvme_uring.h>
 
 #include "helpers.h"
 #include "multishot.h"
@@ -40,6 +41,17 @@ static const u32 NVME_RS_CONST_URING_CMD_ADMIN = NVME_URING_CMD_ADMIN;
 static const u32 NVME_RS_CONST_URING_CMD_ADMIN_VEC = NVME_URING_CMD_ADMIN_VEC;
 static const u32 NVME_RS_CONST_URING_CMD_REGISTER_BUFFER = NVME_URING_CMD_REGISTER_BUFFER;
 static const u32 NVME_RS_CONST_URING_CMD_EVENTS = NVME_URING_CMD_EVENTS;
+static const u32 NVME_RS_CONST_URING_CMD_IO_INLINE = NVME_URING_CMD_IO_INLINE;
+static const u32 NVME_RS_CONST_URING_CMD_ADMIN_INLINE = NVME_URING_CMD_ADMIN_INLINE;
+static const u32 NVME_RS_CONST_URING_CMD_IO_INDIRECT = NVME_URING_CMD_IO_INDIRECT;
+static const u32 NVME_RS_CONST_URING_CMD_IO_VEC_INDIRECT = NVME_URING_CMD_IO_VEC_INDIRECT;
+static const u32 NVME_RS_CONST_URING_CMD_ADMIN_INDIRECT = NVME_URING_CMD_ADMIN_INDIRECT;
+static const u32 NVME_RS_CONST_URING_CMD_ADMIN_VEC_INDIRECT = NVME_URING_CMD_ADMIN_VEC_INDIRECT;
+static const u32 NVME_RS_CONST_URING_LINK_ERR = NVME_URING_LINK_ERR;
+static const size_t NVME_RS_CONST_SQE_ADDR = offsetof(struct io_uring_sqe, addr);
+static const size_t NVME_RS_CONST_SQE_LEN = offsetof(struct io_uring_sqe, len);
+static const size_t NVME_RS_CONST_SQE_FILE_INDEX = offsetof(struct io_uring_sqe, file_index);
+static const size_t NVME_RS_CONST_SQE_CMD = offsetof(struct io_uring_sqe, cmd);
 static const u32 NVME_RS_CONST_IORING_URING_CMD_MULTISHOT = IORING_URING_CMD_MULTISHOT;
 static const u32 NVME_RS_CONST_IORING_URING_CMD_FIXED = IORING_URING_CMD_FIXED;
 static const u32 NVME_RS_CONST_IOCTL_ID = NVME_IOCTL_ID;

@@ -113,7 +113,13 @@ void *nvme_rs_uring_cmd_context(struct io_uring_cmd *cmd)
 static void finish_in_task(struct io_tw_req request, io_tw_token_t token)
 {
 	nvme_rs_uring_cmd_finish(io_uring_cmd_from_tw(request),
-				 IO_URING_CMD_TASK_WORK_ISSUE_FLAGS);
+				 IO_URING_CMD_TASK_WORK_ISSUE_FLAGS,
+				 token.cancel);
+}
+
+bool nvme_rs_uring_cmd_is_in_task(struct io_uring_cmd *cmd)
+{
+	return io_uring_cmd_get_task(cmd) == current;
 }
 
 void nvme_rs_uring_cmd_in_task(struct io_uring_cmd *cmd)

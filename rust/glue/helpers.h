@@ -42,8 +42,10 @@ const void *nvme_rs_uring_cmd_payload(const struct io_uring_cmd *cmd);
 unsigned int nvme_rs_uring_cmd_buffer_index(struct io_uring_cmd *cmd);
 void *nvme_rs_uring_cmd_context(struct io_uring_cmd *cmd);
 void nvme_rs_uring_cmd_in_task(struct io_uring_cmd *cmd);
+bool nvme_rs_uring_cmd_is_in_task(struct io_uring_cmd *cmd);
 
 /* In glue/uring/mod.rs. */
-void nvme_rs_uring_cmd_finish(struct io_uring_cmd *cmd, unsigned int flags);
+void nvme_rs_uring_cmd_finish(struct io_uring_cmd *cmd, unsigned int flags,
+			      bool dying);
 
 #endif /* NVME_RS_HELPERS_H */

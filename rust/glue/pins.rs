@@ -94,6 +94,23 @@ impl PageRun {
 /// How many runs are kept without memory of their own.
 const FEW: usize = 2;
 
+/// How much room there is for pins while a command is outstanding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// For a run, or for where many are.
+    OneWord,
+    TwoWords,
+}
+
+impl Room {
+    fn runs(self) -> usize {
+        match self {
+            Self::OneWord => 1,
+            Self::TwoWords => FEW,
+        }
+    }
+}
+
 /// How many pages are pinned at a time.
 const BATCH: usize = 32;
 
@@ -112,6 +129,7 @@ pub(crate) struct Runs {
 /// The pages of each run are pinned.
 pub(crate) struct Pins {
     runs: PinnedRuns,
+    room: Room,
     written: bool,
 }
 
@@ -122,7 +140,7 @@ enum PinnedRuns {
 
 impl Pins {
     /// Pins `ranges`, none of which is empty. Sleeps. `spare` is where to find
-    /// and to leave memory if there are many pages.
+    /// and to leave memory if there are more runs than `room` is for.
     ///
     /// # Errors
     ///
@@ -130,10 +148,12 @@ impl Pins {
     pub(crate) fn new(
         ranges: &[UserRange],
         direction: Direction,
+        room: Room,
         spare: Option<&Arc<Spare<Runs>>>,
     ) -> Result<Self> {
         let mut this = Self {
             runs: PinnedRuns::Few([PageRun::NONE; FEW]),
+            room,
             written: direction.writes_memory(),
         };
         for &range in ranges {
@@ -150,6 +170,7 @@ impl Pins {
     pub(crate) fn lasting(range: UserRange) -> Result<Self> {
         let mut this = Self {
             runs: PinnedRuns::Few([PageRun::NONE; FEW]),
+            room: Room::TwoWords,
             written: true,
         };
         this.pin(range, bindings::FOLL_LONGTERM, None)?;
@@ -216,11 +237,14 @@ impl Pins {
     #[inline]
     fn note(&mut self, run: PageRun) -> bool {
         match &mut self.runs {
-            PinnedRuns::Few(few) => match few.iter_mut().find(|kept| **kept == PageRun::NONE) {
-                // INVARIANT: Pinned by the caller.
-                Some(free) => *free = run,
-                None => return false,
-            },
+            PinnedRuns::Few(few) => {
+                let mut places = few.iter_mut().take(self.room.runs());
+                match places.find(|kept| **kept == PageRun::NONE) {
+                    // INVARIANT: Pinned by the caller.
+                    Some(free) => *free = run,
+                    None => return false,
+                }
+            }
             // INVARIANT: Pinned by the caller.
             PinnedRuns::Many(many) => return many.runs.push_within_capacity(run).is_ok(),
         }
@@ -245,6 +269,7 @@ impl Pins {
                     )?,
                 };
                 many.runs.reserve(runs.saturating_add(FEW), flags)?;
+                let few = few.get(..self.room.runs()).unwrap_or(few);
                 many.runs.extend_from_slice(few, flags)?;
                 many.home = spare.cloned();
                 // INVARIANT: The same runs.
@@ -268,7 +293,10 @@ impl Pins {
 
     /// Takes pins apart, into parts that are small.
     pub(super) fn into_raw(pins: Option<Self>) -> (RawPinsKind, RawPins) {
-        let few = |few| RawPins { few };
+        let few = |[first, second]: [PageRun; FEW]| RawPins {
+            first: RawRuns { run: first },
+            second: second.0,
+        };
         let Some(mut pins) = pins else {
             return (RawPinsKind::Read, few([PageRun::NONE; FEW]));
         };
@@ -284,7 +312,11 @@ impl Pins {
                     RawPinsKind::ManyRead
                 };
                 let many = KBox::into_raw(many);
-                (kind, RawPins { many })
+                let pins = RawPins {
+                    first: RawRuns { many },
+                    second: 0,
+                };
+                (kind, pins)
             }
         }
     }
@@ -300,11 +332,14 @@ impl Pins {
         unsafe {
             Self {
                 runs: match kind {
-                    RawPinsKind::Read | RawPinsKind::Written => PinnedRuns::Few(raw.few),
+                    RawPinsKind::Read | RawPinsKind::Written => {
+                        PinnedRuns::Few([raw.first.run, PageRun(raw.second)])
+                    }
                     RawPinsKind::ManyRead | RawPinsKind::ManyWritten => {
-                        PinnedRuns::Many(KBox::from_raw(raw.many))
+                        PinnedRuns::Many(KBox::from_raw(raw.first.many))
                     }
                 },
+                room: Room::TwoWords,
                 written: matches!(kind, RawPinsKind::Written | RawPinsKind::ManyWritten),
             }
         }
@@ -358,10 +393,37 @@ pub(super) enum RawPinsKind {
 
 /// [`Pins`] in two words.
 #[derive(Clone, Copy)]
-pub(super) union RawPins {
-    few: [PageRun; FEW],
+#[repr(C)]
+pub(super) struct RawPins {
+    first: RawRuns,
+    /// A run, or nothing: zero.
+    second: u64,
+}
+
+#[derive(Clone, Copy)]
+union RawRuns {
+    run: PageRun,
     many: *mut Runs,
 }
+
+impl RawPins {
+    /// Has a word kept with the pins, if there is room: [`Room::OneWord`].
+    pub(super) fn put_word(&mut self, word: u64) -> Result<(), NoRoom> {
+        if self.second != 0 {
+            return Err(NoRoom);
+        }
+        self.second = word;
+        Ok(())
+    }
+
+    /// Takes that word back.
+    pub(super) fn take_word(&mut self) -> u64 {
+        core::mem::take(&mut self.second)
+    }
+}
+
+/// The pins take both words.
+pub(super) struct NoRoom;
 
 /// Physical addresses and lengths of the pieces of pinned ranges.
 #[derive(Clone)]

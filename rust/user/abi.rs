@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Proof that `engine::record` is what `include/uapi/linux/nvme_event.h` says.
+//! Proof that `engine::record` is what `include/uapi/linux/nvme_event.h` says,
+//! and `engine::plain_entry` what `nvme_uring.h` beside it does.
 
-use core::mem::size_of;
+use core::mem::{offset_of, size_of};
 
 use crate::{
     engine::{
         claim::Standing,
+        plain_entry::{self, PlainEntry},
         record::{dw0, dw3, EffectKind, Lifecycle, Source, RECORD_BYTES},
         storm::EventClass,
     },
@@ -125,4 +127,23 @@ const _: () = {
         EffectKind::Sanitized,
         uapi::nvme_event_effect_NVME_EVENT_SANITIZED,
     );
+};
+
+const _: () = {
+    assert!(offset_of!(PlainEntry, address) == uapi::SQE_ADDR);
+    assert!(offset_of!(PlainEntry, length) == uapi::SQE_LEN);
+    assert!(offset_of!(PlainEntry, file_index) == uapi::SQE_FILE_INDEX);
+    assert!(offset_of!(PlainEntry, payload) == uapi::SQE_CMD);
+    assert!(plain_entry::LINK_ERR == uapi::URING_LINK_ERR);
+
+    // `PlainEntry::inline` takes the first word apart.
+    assert!(size_of::<uapi::nvme_uring_inline>() == size_of::<[u32; 4]>());
+    assert!(offset_of!(uapi::nvme_uring_inline, opcode) == 0);
+    assert!(offset_of!(uapi::nvme_uring_inline, flags) == 1);
+    assert!(offset_of!(uapi::nvme_uring_inline, timeout_s) == 2);
+    assert!(offset_of!(uapi::nvme_uring_inline, cdw10) == 4);
+    assert!(offset_of!(uapi::nvme_uring_inline, cdw11) == 8);
+    assert!(offset_of!(uapi::nvme_uring_inline, cdw12) == 12);
+    assert!(size_of::<uapi::nvme_uring_indirect>() == size_of::<[u32; 4]>());
+    assert!(offset_of!(uapi::nvme_uring_indirect, flags) == 0);
 };

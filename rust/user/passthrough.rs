@@ -18,7 +18,10 @@ use crate::{
         namespaces::{Namespace, Only},
         passthrough::{Answer, Request},
     },
-    engine::policy::{FileMode, Node},
+    engine::{
+        plain_entry::Inline,
+        policy::{FileMode, Node},
+    },
     glue::{
         file_operations::{Abi, Ioctl, OpenMode},
         pins::UserRange,
@@ -295,6 +298,21 @@ fn pass_through(handle: &Handle, request: Request<'_>) -> Result<Answer> {
 }
 
 impl PassthruCmd {
+    /// What is not in a plain entry is zero.
+    pub(super) fn from_inline(command: &Inline) -> Self {
+        Self {
+            opcode: command.opcode,
+            nsid: command.nsid,
+            addr: command.address,
+            data_len: command.length_bytes,
+            cdw10: command.cdw10,
+            cdw11: command.cdw11,
+            cdw12: command.cdw12,
+            timeout_ms: command.timeout_ms,
+            ..Self::new_zeroed()
+        }
+    }
+
     pub(super) fn entry(&self) -> SubmissionEntry {
         let mut entry = SubmissionEntry::new(self.opcode, NamespaceId(self.nsid));
         entry.cdw2.set(self.cdw2);

@@ -1,29 +1,69 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Commands by io_uring: NVME_URING_CMD_* of `<linux/nvme_ioctl.h>`.
+//! Commands by io_uring: NVME_URING_CMD_* of `<linux/nvme_ioctl.h>` and of
+//! `<linux/nvme_uring.h>`. They differ in where a command is read from and where
+//! its result goes, and in nothing else.
 
-use core::mem::size_of;
+use core::mem::{offset_of, size_of};
 
 use kernel::prelude::*;
+use zerocopy_derive::Immutable;
 
 use crate::{
     control::{handle::Handle, namespaces::Namespace, passthrough::Request, ring::RingBuffer},
-    engine::policy::Node,
+    engine::{
+        plain_entry::{Links, PlainEntry},
+        policy::Node,
+    },
     glue::{
         file_operations::{Issued, OpenMode},
         pins::UserRange,
         uapi,
-        uring::{Issue, Poller},
+        uring::{Failure, Issue, Notice, Place, Poller},
     },
 };
 
 use super::{
+    ioctl::read_struct,
     passthrough::{mode, timeout, whole, PassthruCmd},
     pieces::Pieces,
 };
 
 // The last word is reserved here.
 const _: () = assert!(size_of::<PassthruCmd>() == size_of::<uapi::nvme_uring_cmd>());
+
+/// `struct nvme_passthru_cmd64`.
+#[derive(FromBytes, Immutable, IntoBytes)]
+#[repr(C)]
+struct PassthruCmd64 {
+    command: PassthruCmd,
+    result: u64,
+}
+
+const _: () = {
+    assert!(size_of::<PassthruCmd64>() == size_of::<uapi::nvme_passthru_cmd64>());
+    assert!(offset_of!(PassthruCmd64, result) == offset_of!(uapi::nvme_passthru_cmd64, result));
+    // Where the status is written to.
+    assert!(offset_of!(uapi::nvme_passthru_cmd64, rsvd2) + 4 == offset_of!(PassthruCmd64, result));
+};
+
+/// Which queue a command is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Target {
+    Controller,
+    Namespace,
+}
+
+/// Where a command is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// In a large entry.
+    Large,
+    /// In an entry of any size: `struct nvme_uring_inline`.
+    Inline,
+    /// In memory of the process: `struct nvme_uring_indirect`.
+    Indirect,
+}
 
 /// Whether the buffer of a command is in pieces.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,19 +72,51 @@ enum Shape {
     Pieces,
 }
 
+/// What an operation says of a command.
+#[derive(Clone, Copy)]
+struct Operation {
+    target: Target,
+    form: Form,
+    shape: Shape,
+}
+
+impl Operation {
+    fn of(number: u32) -> Option<Self> {
+        let (target, form, shape) = match number {
+            uapi::URING_CMD_IO => (Target::Namespace, Form::Large, Shape::Whole),
+            uapi::URING_CMD_IO_VEC => (Target::Namespace, Form::Large, Shape::Pieces),
+            uapi::URING_CMD_ADMIN => (Target::Controller, Form::Large, Shape::Whole),
+            uapi::URING_CMD_ADMIN_VEC => (Target::Controller, Form::Large, Shape::Pieces),
+            uapi::URING_CMD_IO_INLINE => (Target::Namespace, Form::Inline, Shape::Whole),
+            uapi::URING_CMD_ADMIN_INLINE => (Target::Controller, Form::Inline, Shape::Whole),
+            uapi::URING_CMD_IO_INDIRECT => (Target::Namespace, Form::Indirect, Shape::Whole),
+            uapi::URING_CMD_IO_VEC_INDIRECT => (Target::Namespace, Form::Indirect, Shape::Pieces),
+            uapi::URING_CMD_ADMIN_INDIRECT => (Target::Controller, Form::Indirect, Shape::Whole),
+            uapi::URING_CMD_ADMIN_VEC_INDIRECT => {
+                (Target::Controller, Form::Indirect, Shape::Pieces)
+            }
+            _ => return None,
+        };
+        Some(Self {
+            target,
+            form,
+            shape,
+        })
+    }
+}
+
 /// A command on `/dev/nvmeN`.
 ///
 /// # Errors
 ///
 /// ENOTTY for an unknown operation; else as [`issue_to`].
 pub(super) fn on_controller(handle: &Handle, issue: Issue, open: OpenMode) -> Result<Issued> {
-    let shape = match issue.operation() {
-        uapi::URING_CMD_ADMIN => Shape::Whole,
-        uapi::URING_CMD_ADMIN_VEC => Shape::Pieces,
-        uapi::URING_CMD_REGISTER_BUFFER => return register_buffer(handle, issue),
-        _ => return refuse(&issue),
-    };
-    issue_to(handle, None, Node::Controller, shape, issue, open)
+    match Operation::of(issue.operation()) {
+        Some(operation) if operation.target == Target::Controller => {
+            issue_to(handle, None, Node::Controller, operation, issue, open)
+        }
+        operation => other(handle, issue, operation),
+    }
 }
 
 /// A command on `/dev/ngNnM`. Other than with the in-tree driver, admin
@@ -59,15 +131,14 @@ pub(super) fn on_namespace(
     issue: Issue,
     open: OpenMode,
 ) -> Result<Issued> {
-    let (namespace, shape) = match issue.operation() {
-        uapi::URING_CMD_IO => (Some(namespace), Shape::Whole),
-        uapi::URING_CMD_IO_VEC => (Some(namespace), Shape::Pieces),
-        uapi::URING_CMD_ADMIN => (None, Shape::Whole),
-        uapi::URING_CMD_ADMIN_VEC => (None, Shape::Pieces),
-        uapi::URING_CMD_REGISTER_BUFFER => return register_buffer(handle, issue),
-        _ => return refuse(&issue),
+    let Some(operation) = Operation::of(issue.operation()) else {
+        return other(handle, issue, None);
     };
-    issue_to(handle, namespace, Node::Namespace, shape, issue, open)
+    let namespace = match operation.target {
+        Target::Namespace => Some(namespace),
+        Target::Controller => None,
+    };
+    issue_to(handle, namespace, Node::Namespace, operation, issue, open)
 }
 
 /// Looks for completions of commands that are polled for.
@@ -79,9 +150,25 @@ pub(super) fn poll(handle: &Handle, poller: &Poller) -> usize {
     }
 }
 
-/// The size of the ring's entries counts before the operation does.
-fn refuse(issue: &Issue) -> Result<Issued> {
-    issue.payload::<PassthruCmd>()?;
+/// What is no command for this node.
+///
+/// # Errors
+///
+/// ENOTTY; EOPNOTSUPP: the size of the ring's entries counts before the
+/// operation does. Those of [`register_buffer`].
+fn other(handle: &Handle, issue: Issue, operation: Option<Operation>) -> Result<Issued> {
+    match operation {
+        None if issue.operation() == uapi::URING_CMD_REGISTER_BUFFER => {
+            return register_buffer(handle, issue)
+        }
+        None => {
+            issue.payload::<PassthruCmd>()?;
+        }
+        Some(operation) if operation.form == Form::Large => {
+            issue.payload::<PassthruCmd>()?;
+        }
+        Some(_) => {}
+    }
     Err(ENOTTY)
 }
 
@@ -112,20 +199,54 @@ fn register_buffer(handle: &Handle, issue: Issue) -> Result<Issued> {
     Ok(Issued::Queued)
 }
 
+/// Copies a command in, once, and has its result go where it belongs.
+///
 /// # Errors
 ///
-/// EOPNOTSUPP if the ring has small entries; EINVAL for flags, or for a
-/// namespace that is not the node's; EFAULT; those of
+/// EOPNOTSUPP if the ring's entries are too small, or if it polls where that is
+/// not for this form; EINVAL for what has no meaning; EFAULT.
+fn read_command(issue: &mut Issue, form: Form) -> Result<PassthruCmd> {
+    if form == Form::Large {
+        return issue.payload();
+    }
+    if issue.notice() == Notice::Poll {
+        return Err(EOPNOTSUPP);
+    }
+    let entry: PlainEntry = issue.plain_entry();
+    if form == Form::Inline {
+        let command = entry.inline().map_err(|_| EINVAL)?;
+        return Ok(PassthruCmd::from_inline(&command));
+    }
+    let indirect = entry
+        .indirect(size_of::<PassthruCmd64>())
+        .map_err(|_| EINVAL)?;
+    let address = issue.abi().address(indirect.address);
+    let read: PassthruCmd64 = read_struct(address)?;
+    issue.reply_to(Place {
+        result: address.wrapping_add(offset_of!(PassthruCmd64, result)),
+        failure: match indirect.links {
+            Links::Hold => Failure::Status,
+            Links::Break => Failure::Error,
+        },
+    });
+    Ok(read.command)
+}
+
+/// # Errors
+///
+/// Those of [`read_command`]; EINVAL for flags, or for a namespace that is not
+/// the node's; EFAULT; those of
 /// [`start_command`](crate::control::binding::Binding::start_command).
 fn issue_to(
     handle: &Handle,
     namespace: Option<&Namespace>,
     node: Node,
-    shape: Shape,
-    issue: Issue,
+    operation: Operation,
+    mut issue: Issue,
     open: OpenMode,
 ) -> Result<Issued> {
-    let cmd: PassthruCmd = issue.payload()?;
+    let shape = operation.shape;
+    let cmd = read_command(&mut issue, operation.form)?;
     if cmd.flags != 0 {
         return Err(EINVAL);
     }

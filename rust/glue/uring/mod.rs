@@ -9,20 +9,25 @@
 
 mod lend;
 mod registered;
+mod reply;
 
 pub(crate) use lend::{BufferPlace, Lender};
+pub(crate) use reply::{Failure, Place, Reply};
 
 use core::{
     mem::{align_of, offset_of, size_of},
     ptr::NonNull,
 };
 
-use kernel::prelude::*;
+use kernel::{prelude::*, sync::Arc};
 
+use self::reply::ReplyKind;
 use super::{
     bindings,
     file_operations::{Abi, Blocking},
-    pins::{Pins, RawPins, RawPinsKind},
+    mapping::Direction,
+    pins::{Pins, RawPins, RawPinsKind, Room, Runs, UserRange},
+    spare::Spare,
 };
 
 /// What io_uring is told.
@@ -57,13 +62,15 @@ pub(crate) enum Notice {
 /// # Invariants
 ///
 /// Initialised from [`Issue::queue`] until the command is completed. Together,
-/// `held` and `pins` are what [`Pins::into_raw`] gave.
+/// `held` and `pins` are what [`Pins::into_raw`] gave, but that `pins` keeps the
+/// address of the [`Place`] as its word if the reply is in memory.
 #[repr(C)]
 struct Data {
     result: u64,
     res: i32,
     queue: u16,
     held: RawPinsKind,
+    reply: ReplyKind,
     pins: RawPins,
 }
 
@@ -77,6 +84,7 @@ const _: () = {
 pub(crate) struct Issue {
     command: NonNull<bindings::io_uring_cmd>,
     flags: u32,
+    reply: Reply,
 }
 
 impl Issue {
@@ -86,7 +94,11 @@ impl Issue {
     /// -EIOCBQUEUED if [`Self::queue`] or [`Self::complete`] was called, and
     /// another value otherwise.
     pub(super) unsafe fn new(command: NonNull<bindings::io_uring_cmd>, flags: u32) -> Self {
-        Self { command, flags }
+        Self {
+            command,
+            flags,
+            reply: Reply::Entry,
+        }
     }
 
     /// The command and the flags for this context.
@@ -151,6 +163,46 @@ impl Issue {
         self.copy_payload()
     }
 
+    /// A copy of the first 64 bytes of the entry, made once.
+    pub(crate) fn plain_entry<T: FromBytes>(&self) -> T {
+        const { assert!(size_of::<T>() == 64) };
+        let mut copy = T::new_zeroed();
+        // SAFETY: The entry of a command that is being issued is valid, and no
+        // entry is shorter. As for the rest, see `copy_payload`.
+        unsafe {
+            core::ptr::copy_nonoverlapping(
+                (*self.command.as_ptr()).sqe.cast::<u8>(),
+                (&raw mut copy).cast::<u8>(),
+                size_of::<T>(),
+            );
+        }
+        copy
+    }
+
+    /// Has the result written to the memory of the process. To be called before
+    /// memory is [pinned](Self::pin).
+    pub(crate) fn reply_to(&mut self, place: Place) {
+        self.reply = Reply::Memory(place);
+    }
+
+    /// Pins memory for the command, as [`Pins::new`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pins::new`].
+    pub(crate) fn pin(
+        &self,
+        ranges: &[UserRange],
+        direction: Direction,
+        spare: Option<&Arc<Spare<Runs>>>,
+    ) -> Result<Pins> {
+        let room = match self.reply {
+            Reply::Entry => Room::TwoWords,
+            Reply::Memory(_) => Room::OneWord,
+        };
+        Pins::new(ranges, direction, room, spare)
+    }
+
     /// Whether issuing may sleep. If not, EAGAIN brings the command back in a
     /// task where it may.
     pub(crate) fn blocking(&self) -> Blocking {
@@ -180,12 +232,21 @@ impl Issue {
     /// Makes the command the driver's until it is completed. `pins` stay until
     /// then; `queue` is for whoever polls.
     pub(crate) fn queue(self, pins: Option<Pins>, queue: u16) -> RingCommand {
-        let (held, pins) = Pins::into_raw(pins);
+        let (held, mut pins) = Pins::into_raw(pins);
+        let reply = match self.reply {
+            Reply::Entry => ReplyKind::Entry,
+            // `pin` left room for it.
+            Reply::Memory(place) => match pins.put_word(place.result as u64) {
+                Ok(()) => place.kind(),
+                Err(_) => ReplyKind::Lost,
+            },
+        };
         let data = Data {
             result: 0,
             res: EIO.to_errno(),
             queue,
             held,
+            reply,
             pins,
         };
         // SAFETY: The command is valid, and what is in it for the driver is
@@ -200,9 +261,14 @@ impl Issue {
 
     /// Ends the command here and now.
     pub(crate) fn complete(self, outcome: Outcome) {
+        let end = match self.reply {
+            Reply::Entry => End::large(outcome),
+            // A worker of io_uring has the memory of the submitter's process.
+            Reply::Memory(place) => End::small(place.write(outcome)),
+        };
         // SAFETY: The command is valid, and completed by nobody else; the flags
         // are those it was issued with.
-        unsafe { done(self.command, outcome, self.flags) };
+        unsafe { done(self.command, end, self.flags) };
     }
 
     fn has(&self, flag: bindings::io_uring_cmd_flags) -> bool {
@@ -275,7 +341,7 @@ impl Finished {
         // its lock, and issue flags of 0 say so.
         unsafe {
             if bindings::nvme_rs_uring_cmd_context(command.as_ptr()) == poller.context {
-                finish(command, 0);
+                finish(command, 0, Finisher::Other);
             } else {
                 bindings::nvme_rs_uring_cmd_in_task(command.as_ptr());
             }
@@ -318,14 +384,65 @@ fn data_of(command: NonNull<bindings::io_uring_cmd>) -> *mut Data {
     unsafe { (&raw mut (*command.as_ptr()).pdu).cast() }
 }
 
+/// What goes to the completion queue.
+struct End {
+    res: i32,
+    result: u64,
+    /// An entry of 32 bytes, where the ring has a choice.
+    large: bool,
+}
+
+impl End {
+    fn large(outcome: Outcome) -> Self {
+        Self {
+            res: outcome.res,
+            result: outcome.result,
+            large: true,
+        }
+    }
+
+    fn small(res: i32) -> Self {
+        Self {
+            res,
+            result: 0,
+            large: false,
+        }
+    }
+}
+
 /// # Safety
 ///
 /// The command must be valid and not completed yet, and `flags` what io_uring
 /// gave for this context.
-unsafe fn done(command: NonNull<bindings::io_uring_cmd>, outcome: Outcome, flags: u32) {
+unsafe fn done(command: NonNull<bindings::io_uring_cmd>, end: End, flags: u32) {
     // SAFETY: By the safety requirement.
     unsafe {
-        bindings::__io_uring_cmd_done(command.as_ptr(), outcome.res, outcome.result, flags, true)
+        bindings::__io_uring_cmd_done(command.as_ptr(), end.res, end.result, flags, end.large)
+    }
+}
+
+/// Who finishes a command.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Finisher {
+    /// The task that submitted it, as far as io_uring says.
+    Submitter,
+    Other,
+}
+
+impl Finisher {
+    /// Whether the memory of the process that submitted the command is at hand.
+    /// The task has the memory it had then: before it executes another program,
+    /// io_uring waits for its commands.
+    ///
+    /// # Safety
+    ///
+    /// `command` must be valid.
+    unsafe fn has_memory(self, command: NonNull<bindings::io_uring_cmd>) -> bool {
+        if self == Self::Other {
+            return false;
+        }
+        // SAFETY: By the safety requirement.
+        unsafe { bindings::nvme_rs_uring_cmd_is_in_task(command.as_ptr()) }
     }
 }
 
@@ -335,31 +452,54 @@ unsafe fn done(command: NonNull<bindings::io_uring_cmd>, outcome: Outcome, flags
 ///
 /// The command must be the driver's; nobody uses it after this. `flags` as for
 /// [`done`]. Process context.
-unsafe fn finish(command: NonNull<bindings::io_uring_cmd>, flags: u32) {
+unsafe fn finish(command: NonNull<bindings::io_uring_cmd>, flags: u32, finisher: Finisher) {
     // SAFETY: The data is initialised, as the command is the driver's, and this
     // is its last use.
-    let data = unsafe { data_of(command).read() };
+    let mut data = unsafe { data_of(command).read() };
+    let reply = match data.reply {
+        ReplyKind::Entry => Some(Reply::Entry),
+        // CAST: It was an address.
+        kind => kind.at(data.pins.take_word() as usize),
+    };
     // SAFETY: By the invariant of `Data`; this is the only use.
     drop(unsafe { Pins::from_raw(data.held, data.pins) });
     let outcome = Outcome {
         result: data.result,
         res: data.res,
     };
+    let end = match reply {
+        Some(Reply::Entry) => End::large(outcome),
+        // SAFETY: By the safety requirement.
+        Some(Reply::Memory(place)) if unsafe { finisher.has_memory(command) } => {
+            End::small(place.write(outcome))
+        }
+        Some(Reply::Memory(_)) => End::small(ECANCELED.to_errno()),
+        None => End::small(EFAULT.to_errno()),
+    };
     // SAFETY: By the safety requirement.
-    unsafe { done(command, outcome, flags) };
+    unsafe { done(command, end, flags) };
 }
 
-/// The last part of [`RingCommand::complete`], in the task of the command or in
-/// one that stands in for it.
+/// The last part of [`RingCommand::complete`], in the task of the command or,
+/// where that is `dying`, in one that stands in for it.
 ///
 /// # Safety
 ///
 /// Called once for each `nvme_rs_uring_cmd_in_task()`, by io_uring.
 #[no_mangle]
-unsafe extern "C" fn nvme_rs_uring_cmd_finish(command: *mut bindings::io_uring_cmd, flags: u32) {
+unsafe extern "C" fn nvme_rs_uring_cmd_finish(
+    command: *mut bindings::io_uring_cmd,
+    flags: u32,
+    dying: bool,
+) {
     if let Some(command) = NonNull::new(command) {
+        let finisher = if dying {
+            Finisher::Other
+        } else {
+            Finisher::Submitter
+        };
         // SAFETY: By the safety requirement the command is one that was given
         // to the driver, which has no other use of it any more.
-        unsafe { finish(command, flags) };
+        unsafe { finish(command, flags, finisher) };
     }
 }

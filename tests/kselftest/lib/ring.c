@@ -71,7 +71,7 @@ int ring_register(struct ring *ring, void *memory, size_t bytes)
 	       -errno : 0;
 }
 
-static struct io_uring_sqe *next_entry(struct ring *ring)
+struct io_uring_sqe *ring_next(struct ring *ring)
 {
 	unsigned int tail = *ring->sq_tail, index = tail & ring->sq_mask;
 	struct io_uring_sqe *sqe;
@@ -85,7 +85,7 @@ static struct io_uring_sqe *next_entry(struct ring *ring)
 	return sqe;
 }
 
-static void advance(struct ring *ring, unsigned int entries)
+void ring_advance(struct ring *ring, unsigned int entries)
 {
 	store(ring->sq_tail, *ring->sq_tail + entries);
 	ring->to_submit += entries;
@@ -107,12 +107,12 @@ static void fill(struct io_uring_sqe *sqe, const struct ring_command *command,
 
 int ring_push_narrow(struct ring *ring, const struct ring_command *command)
 {
-	struct io_uring_sqe *sqe = next_entry(ring);
+	struct io_uring_sqe *sqe = ring_next(ring);
 
 	if (!sqe)
 		return -EBUSY;
 	fill(sqe, command, IORING_OP_URING_CMD, SMALL - offsetof(struct io_uring_sqe, cmd));
-	advance(ring, 1);
+	ring_advance(ring, 1);
 	return 0;
 }
 
@@ -126,17 +126,17 @@ static int push_wide(struct ring *ring, const struct ring_command *command)
 	if (free < (at_end ? 3 : 2))
 		return -EBUSY;
 	if (at_end) {
-		sqe = next_entry(ring);
+		sqe = ring_next(ring);
 		sqe->opcode = IORING_OP_NOP;
 		sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
-		advance(ring, 1);
+		ring_advance(ring, 1);
 	}
-	sqe = next_entry(ring);
+	sqe = ring_next(ring);
 	ring->sq_array[(*ring->sq_tail + 1) & ring->sq_mask] =
 		(*ring->sq_tail + 1) & ring->sq_mask;
 	memset(sqe + 1, 0, SMALL);
 	fill(sqe, command, RING_URING_CMD128, sizeof(command->command));
-	advance(ring, 2);
+	ring_advance(ring, 2);
 	return 0;
 }
 
@@ -148,11 +148,11 @@ int ring_push(struct ring *ring, const struct ring_command *command)
 		return push_wide(ring, command);
 	if (!has(ring, IORING_SETUP_SQE128))
 		return ring_push_narrow(ring, command);
-	sqe = next_entry(ring);
+	sqe = ring_next(ring);
 	if (!sqe)
 		return -EBUSY;
 	fill(sqe, command, IORING_OP_URING_CMD, sizeof(command->command));
-	advance(ring, 1);
+	ring_advance(ring, 1);
 	return 0;
 }
 
@@ -231,20 +231,21 @@ int ring_reap(struct ring *ring, struct ring_answer *answer, int ms)
 	}
 }
 
-int ring_run(struct ring *ring, const struct ring_command *command, struct ring_answer *answer)
+int ring_finish(struct ring *ring, struct ring_answer *answer)
 {
 	struct ring_answer unasked;
-	int result;
+	int result = ring_submit(ring);
 
-	answer = answer ?: &unasked;
-	result = ring_push(ring, command);
-	if (result)
-		return result;
-	result = ring_submit(ring);
 	if (result < 1)
 		return result ?: -EIO;
+	answer = answer ?: &unasked;
 	result = ring_reap(ring, answer, LIMIT_MS);
 	return result ?: answer->res;
+}
+
+int ring_run(struct ring *ring, const struct ring_command *command, struct ring_answer *answer)
+{
+	return ring_push(ring, command) ?: ring_finish(ring, answer);
 }
 
 void ring_describe(struct ring_command *command, enum ring_data kind, void *memory,

@@ -69,6 +69,16 @@ int ring_push(struct ring *ring, const struct ring_command *command);
 /* As above, an entry of 64 bytes whatever that cuts off. */
 int ring_push_narrow(struct ring *ring, const struct ring_command *command);
 
+/*
+ * The next entry, zero, which ring_advance() adds; NULL if there is no room. As
+ * large as those of the ring, or 64 bytes.
+ */
+struct io_uring_sqe *ring_next(struct ring *ring);
+void ring_advance(struct ring *ring, unsigned int entries);
+
+/* Submits, and takes the completion; its res. */
+int ring_finish(struct ring *ring, struct ring_answer *answer);
+
 /* Tells the kernel of all entries; how many it took. */
 int ring_submit(struct ring *ring);
 

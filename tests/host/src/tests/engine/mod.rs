@@ -13,6 +13,7 @@ mod filter;
 mod hostile_controller;
 mod lane;
 mod lifecycle;
+mod plain_entry;
 mod policy;
 mod prp;
 mod record;
