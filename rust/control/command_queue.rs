@@ -14,7 +14,7 @@ use crate::{
         aborts::AbortSlot,
         command_table::{Claim, CommandTable, Slot},
     },
-    glue::dma::DmaDevice,
+    glue::{dma::DmaDevice, uring::Cancellation},
     pcie::queue::QueuePair,
     spec::{
         command::{CommandId, DmaAddress, SubmissionEntry},
@@ -341,6 +341,20 @@ impl CommandQueue {
             }
             _ => Some(transfer),
         }
+    }
+
+    /// The ring of a command does not want it any more: an Abort is wanted.
+    /// Whether the command is outstanding.
+    pub(super) fn cancel_for_ring(&mut self, cancellation: &Cancellation) -> bool {
+        let mut found = false;
+        self.commands.for_each_mut(|_, command| {
+            if matches!(&command.owner, Owner::Ring { command: ring, .. } if cancellation.is_for(ring))
+            {
+                command.want_abort();
+                found = true;
+            }
+        });
+        found
     }
 
     /// Looks for commands that take too long. Calls `timed_out` with the opcode

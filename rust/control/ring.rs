@@ -12,10 +12,10 @@ use kernel::prelude::*;
 use crate::{
     engine::{data_pointer, lifecycle::State, policy::Implied, prp::DataPointer, sgl::SglSupport},
     glue::{
-        file_operations::Blocking,
+        file_operations::{Blocking, Issued},
         mapping::FewSegments,
         pins::UserRange,
-        uring::{Issue, Notice, Outcome, Poller},
+        uring::{Cancellation, Issue, Notice, Outcome, Poller},
     },
     spec::command::QueueId,
 };
@@ -39,8 +39,8 @@ pub(crate) enum RingBuffer {
 }
 
 impl Binding {
-    /// Sends a command, or sees to it that it is sent. Its end is that of
-    /// `issue`, unless this fails.
+    /// Sends a command, or executes it. Its end is that of `issue`, unless this
+    /// fails.
     ///
     /// # Errors
     ///
@@ -51,7 +51,7 @@ impl Binding {
         issue: Issue,
         mut request: Request<'_>,
         buffer: RingBuffer,
-    ) -> Result {
+    ) -> Result<Issued> {
         let mut command = Prepared {
             issue: Some(issue),
             pins: None,
@@ -63,8 +63,25 @@ impl Binding {
                 // The format may be another one now.
                 Err(StartError::Outdated) => continue,
                 Err(StartError::Failed(error)) => return Err(error),
-                Ok(()) => return Ok(()),
+                Ok(issued) => return Ok(issued),
             }
+        }
+    }
+
+    /// Aborts a command, unless it is over.
+    pub(crate) fn cancel_command(&self, cancellation: Cancellation) {
+        let controller = self.controller();
+        let queue: &dyn Submission = match controller.io_queues().get(QueueId(cancellation.queue()))
+        {
+            Some(queue) => queue,
+            None => &**controller.admin(),
+        };
+        let mut found = false;
+        queue.with_queue(&mut |queue| found = queue.cancel_for_ring(&cancellation));
+        // If it is not there, it will be told soon, or is about to be sent.
+        if found {
+            cancellation.accept();
+            self.look_after_commands();
         }
     }
 
@@ -95,9 +112,9 @@ impl Binding {
         request: &mut Request<'_>,
         buffer: RingBuffer,
         epoch: Epoch,
-    ) -> Result<(), StartError> {
+    ) -> Result<Issued, StartError> {
         let Some(issue) = prepared.issue.as_ref() else {
-            return Ok(());
+            return Ok(Issued::Settled);
         };
         let checked = self.check(request)?;
         let controller = self.controller();
@@ -126,6 +143,9 @@ impl Binding {
         };
         let started = match self.place(prepared, request, checked.implied, buffer, queue) {
             Ok(()) => {
+                if let Some(issue) = prepared.issue.as_ref() {
+                    issue.offer_early(queue.id().0);
+                }
                 let patience = patience(request);
                 queue.start(prepared, &mut request.entry, patience, epoch)
             }
@@ -138,7 +158,7 @@ impl Binding {
             }
         };
         let Err(error) = started else {
-            return Ok(());
+            return Ok(Issued::Sent);
         };
         self.give_back(prepared, queue);
         match error {
@@ -157,7 +177,7 @@ impl Binding {
         &self,
         prepared: &mut Prepared,
         request: &Request<'_>,
-    ) -> Result<(), StartError> {
+    ) -> Result<Issued, StartError> {
         if prepared.blocking() == Blocking::Refused {
             return Err(EAGAIN.into());
         }
@@ -326,7 +346,7 @@ impl Trimmed {
 }
 
 /// Ends a command that no queue takes.
-fn refused(state: State, prepared: &mut Prepared) -> Result<(), StartError> {
+fn refused(state: State, prepared: &mut Prepared) -> Result<Issued, StartError> {
     match state {
         State::Dead | State::Deleting => Err(ENODEV.into()),
         State::New | State::Live | State::Resetting => complete(prepared, NOT_READY.into()),
@@ -334,11 +354,11 @@ fn refused(state: State, prepared: &mut Prepared) -> Result<(), StartError> {
 }
 
 /// Ends the command here and now.
-fn complete(prepared: &mut Prepared, outcome: Outcome) -> Result<(), StartError> {
+fn complete(prepared: &mut Prepared, outcome: Outcome) -> Result<Issued, StartError> {
     if let Some(issue) = prepared.issue.take() {
         issue.complete(outcome);
     }
-    Ok(())
+    Ok(Issued::Settled)
 }
 
 /// Why a command was not sent.

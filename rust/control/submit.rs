@@ -101,6 +101,8 @@ pub(super) trait Submission: Send + Sync {
         epoch: Epoch,
     ) -> Result<(), SubmitError>;
 
+    fn id(&self) -> QueueId;
+
     /// Calls `act` with the queue, whose lock is held: `act` may not sleep.
     fn with_queue(&self, act: &mut dyn FnMut(&mut CommandQueue));
 

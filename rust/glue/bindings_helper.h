@@ -52,6 +52,7 @@ static const size_t NVME_RS_CONST_SQE_ADDR = offsetof(struct io_uring_sqe, addr)
 static const size_t NVME_RS_CONST_SQE_LEN = offsetof(struct io_uring_sqe, len);
 static const size_t NVME_RS_CONST_SQE_FILE_INDEX = offsetof(struct io_uring_sqe, file_index);
 static const size_t NVME_RS_CONST_SQE_CMD = offsetof(struct io_uring_sqe, cmd);
+static const u32 NVME_RS_CONST_IORING_URING_CMD_CANCELABLE = IORING_URING_CMD_CANCELABLE;
 static const u32 NVME_RS_CONST_IORING_URING_CMD_MULTISHOT = IORING_URING_CMD_MULTISHOT;
 static const u32 NVME_RS_CONST_IORING_URING_CMD_FIXED = IORING_URING_CMD_FIXED;
 static const u32 NVME_RS_CONST_IOCTL_ID = NVME_IOCTL_ID;

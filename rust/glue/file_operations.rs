@@ -19,7 +19,7 @@ use super::{
     chardev::Region,
     fasync::AsyncFiles,
     subscription::{self, Subscribable},
-    uring::{self, Issue, Poller},
+    uring::{self, Cancellation, Issue, Poller},
 };
 
 /// Whether an operation may sleep until there is something to do.
@@ -198,8 +198,10 @@ pub(crate) trait Stream: FileOperations {
 
 /// What became of a command that was issued.
 pub(crate) enum Issued {
-    /// It is, or will be, completed by the [`Issue`].
-    Queued,
+    /// It was [queued](Issue::queue).
+    Sent,
+    /// It was completed, or stays.
+    Settled,
 }
 
 /// An open file that takes commands by io_uring.
@@ -209,8 +211,11 @@ pub(crate) trait RingOperations: FileOperations {
     /// # Errors
     ///
     /// EAGAIN to be issued again where it may sleep; any other ends the
-    /// command. Not once it is [`Issued::Queued`].
+    /// command. Not once it is [`Issued`].
     fn issue(self: Pin<&Self>, issue: Issue, mode: OpenMode) -> Result<Issued>;
+
+    /// A command that was sent, or is about to be, is to end soon.
+    fn cancel(self: Pin<&Self>, cancellation: Cancellation);
 
     /// Looks for completions of commands that are polled for. Returns how many
     /// there were.
@@ -344,12 +349,30 @@ impl<F: RingOperations> Operations<F> {
             let file = (*command.as_ptr()).file;
             (Pin::<KBox<F>>::borrow((*file).private_data), (*file).f_mode)
         };
+        // CAST: The flags are bits; one is the sign.
+        if flags & bindings::io_uring_cmd_flags_IO_URING_F_CANCEL as u32 != 0 {
+            // SAFETY: io_uring cancels what was offered to it and is not
+            // completed; the value does not outlive this call.
+            state.cancel(unsafe { Cancellation::new(command) });
+            return 0;
+        }
         // SAFETY: The arguments are those of the operation; what is returned is
         // as required.
         let issue = unsafe { Issue::new(command, flags) };
         match state.issue(issue, OpenMode::of(mode)) {
-            Ok(Issued::Queued) => uring::QUEUED,
-            Err(error) => error.to_errno(),
+            Ok(Issued::Sent) => {
+                // CAST: As above.
+                if flags & bindings::io_uring_cmd_flags_IO_URING_F_UNLOCKED as u32 == 0 {
+                    // SAFETY: The ring's lock is held, without which no command
+                    // is finished, so that it is still valid; its queue was
+                    // noted.
+                    unsafe { uring::offer(command, flags) };
+                }
+                uring::QUEUED
+            }
+            Ok(Issued::Settled) => uring::QUEUED,
+            // SAFETY: The command is neither queued nor completed.
+            Err(error) => unsafe { uring::refused(command, flags, error) },
         }
     }
 
@@ -395,11 +418,17 @@ impl<F: Subscribable> Operations<F> {
             // SAFETY: As required of our caller.
             return unsafe { Self::uring_cmd(command, flags) };
         }
-        if let Some(command) = NonNull::new(command.cast::<bindings::io_uring_cmd>()) {
-            // SAFETY: io_uring cancels what was marked for that and is not
-            // completed; only subscriptions are marked.
-            unsafe { subscription::cancel::<F>(command, flags) };
+        let Some(cancelled) = NonNull::new(command.cast::<bindings::io_uring_cmd>()) else {
+            return 0;
+        };
+        // SAFETY: io_uring cancels what was marked for that and is not completed.
+        if unsafe { (*cancelled.as_ptr()).cmd_op } != F::OPERATION {
+            // SAFETY: As required of our caller.
+            return unsafe { Self::uring_cmd(command, flags) };
         }
+        // SAFETY: As above; of commands with this operation only subscriptions
+        // are marked.
+        unsafe { subscription::cancel::<F>(cancelled, flags) };
         0
     }
 }

@@ -39,6 +39,9 @@ pub(crate) enum Delivery {
 
 /// An open file with commands that stay.
 pub(crate) trait Subscribable: RingOperations {
+    /// The operation of these commands, and of no others.
+    const OPERATION: u32;
+
     /// Answers with what there is, in the task of the command. `wish` is what
     /// [`Subscription::arm`] was given.
     fn deliver(self: Pin<&Self>, answers: &mut Answers, wish: u32) -> Delivery;

@@ -31,7 +31,7 @@ use crate::{
             RingOperations, Stream, Whence,
         },
         uapi,
-        uring::{Issue, Poller},
+        uring::{Cancellation, Issue, Poller},
     },
 };
 
@@ -82,6 +82,10 @@ impl RingOperations for EventFile {
             return multishot::subscribe(&self, issue);
         }
         ring::on_controller(&self.handle, issue, mode)
+    }
+
+    fn cancel(self: Pin<&Self>, cancellation: Cancellation) {
+        ring::cancel(&self.handle, cancellation);
     }
 
     fn poll_commands(self: Pin<&Self>, poller: &Poller) -> usize {

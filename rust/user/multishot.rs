@@ -56,10 +56,12 @@ pub(super) fn subscribe(file: &EventFile, issue: Issue) -> Result<Issued> {
     let subscription = Subscription::new(&issue)?;
     file.stream().subscribe(subscription.clone())?;
     subscription.arm::<EventFile>(issue, flags);
-    Ok(Issued::Queued)
+    Ok(Issued::Settled)
 }
 
 impl Subscribable for EventFile {
+    const OPERATION: u32 = uapi::URING_CMD_EVENTS;
+
     fn deliver(self: Pin<&Self>, answers: &mut Answers, wish: u32) -> Delivery {
         loop {
             let looked = match wish {

@@ -18,7 +18,7 @@ use crate::{
         file_operations::{
             FileOperations, Ioctl, Issued, OpenMode, Operations, Own, RingOperations,
         },
-        uring::{Issue, Poller},
+        uring::{Cancellation, Issue, Poller},
     },
 };
 
@@ -54,6 +54,10 @@ impl FileOperations for NamespaceFile {
 impl RingOperations for NamespaceFile {
     fn issue(self: Pin<&Self>, issue: Issue, mode: OpenMode) -> Result<Issued> {
         ring::on_namespace(&self.0.handle, &self.0.namespace, issue, mode)
+    }
+
+    fn cancel(self: Pin<&Self>, cancellation: Cancellation) {
+        ring::cancel(&self.0.handle, cancellation);
     }
 
     fn poll_commands(self: Pin<&Self>, poller: &Poller) -> usize {

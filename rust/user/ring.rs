@@ -19,7 +19,7 @@ use crate::{
         file_operations::{Issued, OpenMode},
         pins::UserRange,
         uapi,
-        uring::{Failure, Issue, Notice, Place, Poller},
+        uring::{Cancellation, Failure, Issue, Notice, Place, Poller},
     },
 };
 
@@ -150,6 +150,14 @@ pub(super) fn poll(handle: &Handle, poller: &Poller) -> usize {
     }
 }
 
+/// Has a command end that its ring does not want any more.
+pub(super) fn cancel(handle: &Handle, cancellation: Cancellation) {
+    // They were all completed when the driver let go of the controller.
+    if let Some(binding) = handle.visit() {
+        binding.cancel_command(cancellation);
+    }
+}
+
 /// What is no command for this node.
 ///
 /// # Errors
@@ -196,7 +204,7 @@ fn register_buffer(handle: &Handle, issue: Issue) -> Result<Issued> {
         .visit()
         .ok_or(ENODEV)?
         .register_buffer(issue, range)?;
-    Ok(Issued::Queued)
+    Ok(Issued::Settled)
 }
 
 /// Copies a command in, once, and has its result go where it belongs.
@@ -292,6 +300,5 @@ fn issue_to(
     handle
         .visit()
         .ok_or(ENODEV)?
-        .start_command(issue, request, buffer)?;
-    Ok(Issued::Queued)
+        .start_command(issue, request, buffer)
 }

@@ -83,6 +83,10 @@ impl Submission for AdminQueue {
         Ok(())
     }
 
+    fn id(&self) -> QueueId {
+        QueueId::ADMIN
+    }
+
     fn with_queue(&self, act: &mut dyn FnMut(&mut CommandQueue)) {
         act(&mut self.state.lock().queue);
     }

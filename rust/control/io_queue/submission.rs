@@ -21,7 +21,7 @@ use crate::{
         plug::{self, Due},
         spare::Spare,
     },
-    spec::command::{CommandId, SubmissionEntry},
+    spec::command::{CommandId, QueueId, SubmissionEntry},
 };
 
 use super::IoQueue;
@@ -87,6 +87,10 @@ impl Submission for Arc<IoQueue> {
             }
         }
         Ok(())
+    }
+
+    fn id(&self) -> QueueId {
+        self.id
     }
 
     fn with_queue(&self, act: &mut dyn FnMut(&mut CommandQueue)) {

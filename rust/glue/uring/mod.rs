@@ -7,10 +7,13 @@
 //! it ([`RingCommand`]), and gives its result in the task again: only there its
 //! pinned memory can be let go and io_uring's caches be used.
 
+mod cancel;
 mod lend;
 mod registered;
 mod reply;
 
+pub(crate) use cancel::Cancellation;
+pub(super) use cancel::{is_offered, offer};
 pub(crate) use lend::{BufferPlace, Lender};
 pub(crate) use reply::{Failure, Place, Reply};
 
@@ -234,6 +237,7 @@ impl Issue {
     pub(crate) fn queue(self, pins: Option<Pins>, queue: u16) -> RingCommand {
         let (held, mut pins) = Pins::into_raw(pins);
         let reply = match self.reply {
+            Reply::Entry if self.is_polled_for() => ReplyKind::EntryPolled,
             Reply::Entry => ReplyKind::Entry,
             // `pin` left room for it.
             Reply::Memory(place) => match pins.put_word(place.result as u64) {
@@ -241,19 +245,20 @@ impl Issue {
                 Err(_) => ReplyKind::Lost,
             },
         };
-        let data = Data {
-            result: 0,
-            res: EIO.to_errno(),
-            queue,
-            held,
-            reply,
-            pins,
-        };
+        self.note_queue(queue);
         // SAFETY: The command is valid, and what is in it for the driver is
-        // large enough and aligned, as asserted above.
+        // large enough and aligned, as asserted above. Only `queue` is used by
+        // anybody else.
         //
         // INVARIANT: Initialised here.
-        unsafe { data_of(self.command).write(data) };
+        unsafe {
+            let data = data_of(self.command);
+            (&raw mut (*data).result).write(0);
+            (&raw mut (*data).res).write(EIO.to_errno());
+            (&raw mut (*data).held).write(held);
+            (&raw mut (*data).reply).write(reply);
+            (&raw mut (*data).pins).write(pins);
+        }
         RingCommand {
             command: self.command,
         }
@@ -421,6 +426,28 @@ unsafe fn done(command: NonNull<bindings::io_uring_cmd>, end: End, flags: u32) {
     }
 }
 
+/// Ends a command that was refused. Returns what `->uring_cmd` has to.
+///
+/// # Safety
+///
+/// The command must be valid, neither queued nor completed, and `flags` those it
+/// was issued with.
+pub(super) unsafe fn refused(
+    command: NonNull<bindings::io_uring_cmd>,
+    flags: u32,
+    error: Error,
+) -> c_int {
+    // SAFETY: By the safety requirement.
+    if !unsafe { is_offered(command) } {
+        return error.to_errno();
+    }
+    // io_uring would not take it off its list.
+    let end = End::small(error.to_errno());
+    // SAFETY: By the safety requirement.
+    unsafe { done(command, end, flags) };
+    QUEUED
+}
+
 /// Who finishes a command.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Finisher {
@@ -456,8 +483,13 @@ unsafe fn finish(command: NonNull<bindings::io_uring_cmd>, flags: u32, finisher:
     // SAFETY: The data is initialised, as the command is the driver's, and this
     // is its last use.
     let mut data = unsafe { data_of(command).read() };
+    if data.reply != ReplyKind::EntryPolled {
+        // SAFETY: Only commands of rings that poll are not offered before they
+        // are finished; the ring's lock is held here.
+        unsafe { cancel::restore(command) };
+    }
     let reply = match data.reply {
-        ReplyKind::Entry => Some(Reply::Entry),
+        ReplyKind::Entry | ReplyKind::EntryPolled => Some(Reply::Entry),
         // CAST: It was an address.
         kind => kind.at(data.pins.take_word() as usize),
     };

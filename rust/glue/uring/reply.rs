@@ -42,6 +42,8 @@ pub(crate) enum Failure {
 #[repr(u8)]
 pub(super) enum ReplyKind {
     Entry,
+    /// The same, on a ring that polls.
+    EntryPolled,
     Memory,
     MemoryOrError,
     /// In memory, but there was no room to keep the place.
@@ -52,7 +54,7 @@ impl ReplyKind {
     /// Puts a reply together again; `None` if it was [lost](Self::Lost).
     pub(super) fn at(self, address: usize) -> Option<Reply> {
         let failure = match self {
-            Self::Entry => return Some(Reply::Entry),
+            Self::Entry | Self::EntryPolled => return Some(Reply::Entry),
             Self::Memory => Failure::Status,
             Self::MemoryOrError => Failure::Error,
             Self::Lost => return None,
