@@ -93,9 +93,13 @@ soak: modules
 check-host: setup-quiet
 	@scripts/check --host
 
-kselftest: liar providers
+kselftest: liar providers examples
 	@scripts/in-tree make -C tests/kselftest
 	@scripts/in-root make -C tests/fuzz
+
+# How to send commands without a library.
+examples: setup-quiet
+	@scripts/in-root make -s -C examples
 
 # The controller outside of QEMU.
 liar: setup-quiet
@@ -145,7 +149,9 @@ help:
 	@echo '  check-host   formatting, layers, scripts and the host tests; seconds'
 	@echo '  clippy       build the module with every warning an error, in build/clippy/'
 	@echo '  kselftest    build the test programs of tests/kselftest and tests/fuzz, liar and the event providers'
+	@echo '  examples     build the programs of examples/, which send commands without a library'
 	@echo '  liar         build the controller which lies, of tests/liar'
 
 .PHONY: modules setup setup-quiet debug-kernel debug-module faulty-module providers install-provider-kit \
-	shell demo bench check check-debug soak check-host clippy kselftest liar clean distclean help
+	shell demo bench check check-debug soak check-host clippy kselftest liar examples clean distclean \
+	help
