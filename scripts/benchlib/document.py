@@ -64,18 +64,30 @@ def _delivery(events: list[Events]) -> list[str]:
     ]
 
 
+def _forms(figures: list[Figure]) -> list[str]:
+    """Other forms of commands, beside the usual one of ours."""
+    forms = ("inline", "indirect")
+    found = {(_where(this.row), this.row.buffers, this.row.form): this for this in figures}
+    lines = ["In plain entries, ours / ours in large ones:", "", "| | " + " | ".join(forms) + " |", "|---|---|---|"]
+    for where, buffers in dict.fromkeys((where, buffers) for where, buffers, form in found if form in forms):
+        cells = [_cell(found.get((where, buffers, form))) for form in forms]
+        lines.append(f"| {where}, {buffers} | " + " | ".join(cells) + " |")
+    return [*lines, ""]
+
+
 def readme(meta: dict[str, str], figures: list[Figure], events: list[Events]) -> str:
     """The block of README.md."""
-    found = {(this.row.wait, _where(this.row), this.row.buffers): this for this in figures}
+    usual = [this for this in figures if this.row.form == "large"]
+    found = {(this.row.wait, _where(this.row), this.row.buffers): this for this in usual}
     lines = ["", _versions(meta, "`"), ""]
     for wait, title in (("interrupt", "by interrupt"), ("poll", "polled")):
         lines += [f"| {title} | NOP | " + " | ".join(BUFFERS) + " |", "|---|" + "---|" * (1 + len(BUFFERS))]
-        for where in dict.fromkeys(_where(this.row) for this in figures if this.row.wait == wait):
+        for where in dict.fromkeys(_where(this.row) for this in usual if this.row.wait == wait):
             cells = [found.get((wait, where, buffers)) for buffers in BUFFERS]
             nop = next(this.nop for this in cells if this)
             lines.append(f"| {where} | {nop:,.0f} | " + " | ".join(map(_cell, cells)) + " |")
         lines.append("")
-    return "\n".join([*lines, _verdict(figures), "", *_delivery(events), "", ""])
+    return "\n".join([*lines, *_forms(figures), _verdict(usual), "", *_delivery(events), "", ""])
 
 
 def _table(header: list[str], rows: list[list[str]]) -> list[str]:
@@ -123,7 +135,8 @@ def _events(events: list[Events]) -> list[str]:
 
 def details(meta: dict[str, str], figures: list[Figure], events: list[Events], layers: Layers) -> str:
     """The block of Documentation/bench.rst."""
-    return "\n".join(["", _versions(meta, "``"), "", _verdict(figures), "", *_rows(figures), *_layers(figures, layers),
+    usual = [this for this in figures if this.row.form == "large"]
+    return "\n".join(["", _versions(meta, "``"), "", _verdict(usual), "", *_rows(figures), *_layers(figures, layers),
                       *_events(events), ""])
 
 
@@ -138,7 +151,8 @@ def write(meta: dict[str, str], figures: list[Figure], events: list[Events], lay
     """Put the figures where people look for them."""
     _replace(README, README_BLOCK, readme(meta, figures, events))
     _replace(DETAILS, DETAILS_BLOCK, details(meta, figures, events, layers))
-    PLOT.write_text(plot.svg(f"What a command costs, {meta['date']}, commit {meta['commit']}", figures))
+    usual = [this for this in figures if this.row.form == "large"]
+    PLOT.write_text(plot.svg(f"What a command costs, {meta['date']}, commit {meta['commit']}", usual))
 
 
 def is_steady(figures: list[Figure]) -> bool:

@@ -51,8 +51,8 @@ class Figure:
 
     @property
     def is_over(self) -> bool:
-        """Dearer than in-tree."""
-        return round(self.ratio, 2) > LIMIT
+        """Dearer than what it is compared with may be."""
+        return round(self.ratio, 2) > (LIMIT if self.row.form == "large" else self.row.goal)
 
     @property
     def differs(self) -> float:

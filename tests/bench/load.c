@@ -3,7 +3,7 @@
 
 #include <errno.h>
 #include <linux/nvme_buffer.h>
-#include <linux/nvme_ioctl.h>
+#include <linux/nvme_uring.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,14 +73,16 @@ static int register_arena(struct load *load)
 	return error < 0 ? error : 0;
 }
 
-int load_create(struct load *load, const struct shape *shape, const struct arena *arena, int fd)
+int load_create(struct load *load, const struct shape *shape, const struct arena *arena, int fd,
+		enum form form)
 {
-	unsigned int flags = IORING_SETUP_SQE128 | IORING_SETUP_CQE32 |
+	unsigned int flags = (form == LARGE ? IORING_SETUP_SQE128 | IORING_SETUP_CQE32 : 0) |
 			     IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
 			     (shape->poll ? IORING_SETUP_IOPOLL : 0);
 	int error;
 
-	*load = (struct load){ .shape = shape, .arena = arena, .fd = fd, .random = 1 };
+	*load = (struct load){ .shape = shape, .arena = arena, .form = form, .fd = fd,
+			      .random = 1 };
 	if (fd >= 0) {
 		int nsid = ioctl(fd, NVME_IOCTL_ID);
 
@@ -89,7 +91,8 @@ int load_create(struct load *load, const struct shape *shape, const struct arena
 		load->nsid = nsid;
 	}
 	load->blocks = calloc(shape->depth, sizeof(*load->blocks));
-	if (!load->blocks)
+	load->commands = calloc(shape->depth, sizeof(*load->commands));
+	if (!load->blocks || !load->commands)
 		return -ENOMEM;
 	error = io_uring_queue_init(shape->depth, &load->ring, flags);
 	return error ? error : register_arena(load);
@@ -99,6 +102,7 @@ void load_destroy(struct load *load)
 {
 	io_uring_queue_exit(&load->ring);
 	free(load->blocks);
+	free(load->commands);
 }
 
 /* A block at which a command may begin: xorshift, so that both drivers get the same ones. */
@@ -112,28 +116,13 @@ static uint32_t random_block(struct load *load)
 	return load->random % (SPAN_BYTES / BLOCK_BYTES / blocks) * blocks;
 }
 
-/* Puts the next command into the submission queue, to fill piece number @piece. */
-static void prepare(struct load *load, unsigned int piece)
+static void prepare_large(struct load *load, struct io_uring_sqe *sqe, unsigned int piece)
 {
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&load->ring);
+	struct nvme_uring_cmd *command = (struct nvme_uring_cmd *)sqe->cmd;
 	const struct shape *shape = load->shape;
 	const struct arena *arena = load->arena;
-	struct nvme_uring_cmd *command;
 
-	if (load->fd < 0) {
-		io_uring_prep_nop(sqe);
-		sqe->user_data = piece;
-		return;
-	}
-	memset(sqe, 0, 2 * sizeof(*sqe));
-	sqe->opcode = IORING_OP_URING_CMD;
-	sqe->fd = load->fd;
-	sqe->user_data = piece;
 	sqe->cmd_op = shape->buffers == VECTORED ? NVME_URING_CMD_IO_VEC : NVME_URING_CMD_IO;
-	if (shape->buffers == REGISTERED || shape->buffers == MAPPED)
-		sqe->uring_cmd_flags = IORING_URING_CMD_FIXED;
-	load->blocks[piece] = random_block(load);
-	command = (struct nvme_uring_cmd *)sqe->cmd;
 	command->opcode = NVME_READ;
 	command->nsid = load->nsid;
 	command->cdw10 = load->blocks[piece];
@@ -144,6 +133,65 @@ static void prepare(struct load *load, unsigned int piece)
 	} else {
 		command->addr = load->begin + piece * arena->stride;
 		command->data_len = shape->bytes;
+	}
+}
+
+static void prepare_inline(struct load *load, struct io_uring_sqe *sqe, unsigned int piece)
+{
+	struct nvme_uring_inline *command = (struct nvme_uring_inline *)sqe->cmd;
+
+	sqe->cmd_op = NVME_URING_CMD_IO_INLINE;
+	sqe->addr = load->begin + piece * load->arena->stride;
+	sqe->len = load->shape->bytes;
+	sqe->file_index = load->nsid;
+	command->opcode = NVME_READ;
+	command->cdw10 = load->blocks[piece];
+	command->cdw12 = load->shape->bytes / BLOCK_BYTES - 1;
+}
+
+static void prepare_indirect(struct load *load, struct io_uring_sqe *sqe, unsigned int piece)
+{
+	struct nvme_passthru_cmd64 *command = &load->commands[piece];
+
+	sqe->cmd_op = NVME_URING_CMD_IO_INDIRECT;
+	sqe->addr = (uintptr_t)command;
+	sqe->len = sizeof(*command);
+	command->opcode = NVME_READ;
+	command->nsid = load->nsid;
+	command->cdw10 = load->blocks[piece];
+	command->cdw12 = load->shape->bytes / BLOCK_BYTES - 1;
+	command->addr = load->begin + piece * load->arena->stride;
+	command->data_len = load->shape->bytes;
+}
+
+/* Puts the next command into the submission queue, to fill piece number @piece. */
+static void prepare(struct load *load, unsigned int piece)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&load->ring);
+	const struct shape *shape = load->shape;
+
+	if (load->fd < 0) {
+		io_uring_prep_nop(sqe);
+		sqe->user_data = piece;
+		return;
+	}
+	memset(sqe, 0, sizeof(*sqe) << (load->form == LARGE));
+	sqe->opcode = IORING_OP_URING_CMD;
+	sqe->fd = load->fd;
+	sqe->user_data = piece;
+	if (shape->buffers == REGISTERED || shape->buffers == MAPPED)
+		sqe->uring_cmd_flags = IORING_URING_CMD_FIXED;
+	load->blocks[piece] = random_block(load);
+	switch (load->form) {
+	case LARGE:
+		prepare_large(load, sqe, piece);
+		break;
+	case INLINE:
+		prepare_inline(load, sqe, piece);
+		break;
+	case INDIRECT:
+		prepare_indirect(load, sqe, piece);
+		break;
 	}
 }
 

@@ -4,6 +4,7 @@
 #define LOAD_H
 
 #include <liburing.h>
+#include <linux/nvme_ioctl.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -14,6 +15,8 @@
 /* MAPPED: by NVME_URING_CMD_REGISTER_BUFFER, with the in-tree driver as REGISTERED. */
 enum buffers { PLAIN, REGISTERED, MAPPED, VECTORED };
 enum memory { SMALL_PAGES, HUGE_PAGE };
+/* Where a command is: in a large entry, in a plain one, in memory. */
+enum form { LARGE, INLINE, INDIRECT };
 
 struct shape {
 	unsigned int bytes;	/* of a command */
@@ -22,6 +25,7 @@ struct shape {
 	unsigned int commands;	/* of a run */
 	enum buffers buffers;
 	enum memory memory;
+	enum form form;
 	bool poll;
 };
 
@@ -45,15 +49,19 @@ bool pattern_is(const void *memory, size_t bytes, uint32_t block);
 struct load {
 	const struct shape *shape;
 	const struct arena *arena;
+	enum form form;
 	int fd;			/* of a namespace; -1: no-operations */
 	uint32_t nsid;
 	uintptr_t begin;	/* the address of the arena in commands */
 	uint32_t random;	/* state of the generator */
 	uint32_t *blocks;	/* which block each piece was read from last */
+	struct nvme_passthru_cmd64 *commands;	/* for each piece, of those in memory */
 	struct io_uring ring;
 };
 
-int load_create(struct load *load, const struct shape *shape, const struct arena *arena, int fd);
+/* @form is that of the shape, or another one to compare it with. */
+int load_create(struct load *load, const struct shape *shape, const struct arena *arena, int fd,
+		enum form form);
 void load_destroy(struct load *load);
 
 /* What a run cost. */

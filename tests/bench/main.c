@@ -8,7 +8,8 @@
  *   bench-load run [OPTION=VALUE]... TARGET...
  *       runs the load on each TARGET, in this order, and prints a line for each:
  *       run TARGET COMMANDS INSTRUCTIONS SLEEPS
- *       A TARGET is the node of a namespace, or nop: io_uring alone.
+ *       A TARGET is the node of a namespace, or nop: io_uring alone. After a
+ *       node, :large stands for commands in large entries whatever the form is.
  *   bench-load event NODE REGISTERS records|uevents
  *       has the controller of NODE report events, by its REGISTERS, and prints
  *       delivery INSTRUCTIONS...
@@ -43,6 +44,7 @@ struct target {
 
 static const char *const buffers_names[] = { "plain", "registered", "mapped", "vectored", NULL };
 static const char *const memory_names[] = { "small", "huge", NULL };
+static const char *const form_names[] = { "large", "inline", "indirect", NULL };
 static const char *const wait_names[] = { "interrupt", "poll", NULL };
 static const char *const listener_names[] = { "records", "uevents", NULL };
 static const unsigned int listeners[] = { 1, 64, 4096 };
@@ -87,6 +89,8 @@ static void set_option(struct shape *shape, unsigned int *warm_up, const char *o
 		shape->buffers = name_index(buffers_names, value);
 	else if (!strncmp(option, "memory=", 7))
 		shape->memory = name_index(memory_names, value);
+	else if (!strncmp(option, "form=", 5))
+		shape->form = name_index(form_names, value);
 	else if (!strncmp(option, "wait=", 5))
 		shape->poll = name_index(wait_names, value);
 	else if (!strncmp(option, "warm-up=", 8))
@@ -97,6 +101,9 @@ static void set_option(struct shape *shape, unsigned int *warm_up, const char *o
 
 static bool shape_is_valid(const struct shape *shape)
 {
+	/* Pieces and polling are for commands in large entries. */
+	if (shape->form != LARGE && (shape->buffers == VECTORED || shape->poll))
+		return false;
 	return shape->bytes >= BLOCK_BYTES && shape->bytes % BLOCK_BYTES == 0 &&
 	       shape->bytes <= SPAN_BYTES && shape->batch && shape->depth &&
 	       shape->depth <= 1024 && shape->depth % shape->batch == 0 &&
@@ -137,16 +144,19 @@ static struct target *find_target(struct target *targets, const char *name,
 				  const struct shape *shape, const struct arena *arena,
 				  unsigned int warm_up)
 {
+	const char *large = strstr(name, ":large");
 	struct target *target = targets;
 	struct count ignored;
+	char path[64];
 	int error;
 
 	for (; target->name; target++)
 		if (!strcmp(target->name, name))
 			return target;
 	target->name = name;
-	target->fd = strcmp(name, "nop") ? open_node(name) : -1;
-	error = load_create(&target->load, shape, arena, target->fd);
+	snprintf(path, sizeof(path), "%.*s", (int)(large ? large - name : (long)strlen(name)), name);
+	target->fd = strcmp(name, "nop") ? open_node(path) : -1;
+	error = load_create(&target->load, shape, arena, target->fd, large ? LARGE : shape->form);
 	if (!error && warm_up)
 		error = load_run(&target->load, warm_up, true, &ignored);
 	if (error)
