@@ -36,6 +36,7 @@ pub(crate) mod archive;
 pub(crate) mod attendant;
 pub(crate) mod binding;
 pub(crate) mod buffers;
+pub(crate) mod call;
 mod command_queue;
 pub(crate) mod controller;
 pub(crate) mod effects;

@@ -215,6 +215,15 @@ impl Namespaces {
         Ok(all)
     }
 
+    /// The namespace with this identifier, if it is attached.
+    pub(crate) fn find(&self, nsid: NamespaceId) -> Option<Arc<Namespace>> {
+        let attached = self.attached.lock();
+        let entry = attached
+            .iter()
+            .find(|entry| entry.namespace.nsid() == nsid)?;
+        Some(entry.namespace.clone())
+    }
+
     /// The namespace, if there is exactly one.
     pub(crate) fn only(&self) -> Only {
         match &**self.attached.lock() {

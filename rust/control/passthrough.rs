@@ -2,7 +2,7 @@
 
 //! Commands of processes, sent and waited for.
 
-use kernel::{prelude::*, time::Delta};
+use kernel::{prelude::*, sync::Arc, time::Delta};
 
 use crate::{
     engine::{
@@ -103,6 +103,13 @@ impl Request<'_> {
         })
     }
 
+    pub(super) fn given(&self) -> Given {
+        Given {
+            data_bytes: self.data_bytes(),
+            metadata_bytes: self.metadata.map_or(0, |range| range.length_bytes as u64),
+        }
+    }
+
     pub(super) fn format(&self) -> Option<Format> {
         self.namespace.and_then(|namespace| namespace.format())
     }
@@ -133,6 +140,22 @@ impl Request<'_> {
     }
 }
 
+/// How much memory there is for a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Given {
+    pub(super) data_bytes: u64,
+    pub(super) metadata_bytes: u64,
+}
+
+/// What became of a request.
+pub(super) enum Attempt {
+    /// It has to be looked at again.
+    Outdated,
+    /// No queue takes commands at this moment.
+    NotReady,
+    Completed(CompletionEntry, KBox<Transfer>),
+}
+
 /// What came out when a request was checked.
 pub(super) struct Checked {
     /// How much it transfers.
@@ -157,24 +180,44 @@ impl Binding {
     /// - ERESTARTSYS: a signal arrived before it was sent;
     /// - ENOMEM.
     pub(crate) fn pass_through(&self, mut request: Request<'_>) -> Result<Answer> {
+        let direction = direction(request.entry.opcode);
         loop {
-            let epoch = self.controller().io_queues().epoch();
-            match self.attempt(&mut request, epoch)? {
-                Some(answer) => return Ok(answer),
+            let waiter = Waiter::new()?;
+            let given = request.given();
+            let attempt = self.attempt(&mut request, given, &waiter, |request, length| {
+                let (data, metadata) = request.transferred(length)?;
+                let sgl = self.sgl_support(request, length);
+                Transfer::new(self.controller().dma(), &data, metadata, direction, sgl)
+            })?;
+            match attempt {
+                Attempt::Completed(completion, transfer) => {
+                    transfer.finish(direction)?;
+                    return Ok(completion.into());
+                }
+                Attempt::NotReady => return Ok(NOT_READY),
                 // The format may be another one now.
-                None => continue,
+                Attempt::Outdated => continue,
             }
         }
     }
 
-    /// As [`Self::pass_through`]; `None` if the request has to be looked at
-    /// again.
-    fn attempt(&self, request: &mut Request<'_>, epoch: Epoch) -> Result<Option<Answer>> {
-        self.check(request)?;
+    /// Sends a command for which so much memory is `given`, unless it has to be
+    /// looked at again, and waits for its end, as [`Self::pass_through`] does.
+    /// `provide` makes the memory available to the controller, once the command
+    /// was checked.
+    pub(super) fn attempt(
+        &self,
+        request: &mut Request<'_>,
+        given: Given,
+        waiter: &Arc<Waiter>,
+        provide: impl FnOnce(&Request<'_>, Implied) -> Result<KBox<Transfer>>,
+    ) -> Result<Attempt> {
         let controller = self.controller();
+        let epoch = controller.io_queues().epoch();
+        self.check_given(request, given)?;
         match controller.state() {
             State::Live => {}
-            State::New | State::Resetting => return Ok(Some(NOT_READY)),
+            State::New | State::Resetting => return Ok(Attempt::NotReady),
             State::Dead | State::Deleting => return Err(ENODEV),
         }
         if let Some(wanted) = policy::event_configuration(request.command()) {
@@ -188,19 +231,22 @@ impl Binding {
             // A controller's namespaces share its queues.
             Quiesce::Namespace(_) | Quiesce::All => Some(controller.io_queues().quiesce()?),
         };
-        let answer = match self.send(request, epoch) {
-            Err(SendError::Outdated) => return Ok(None),
-            Err(SendError::Failed(error)) => return Err(error),
-            Ok(answer) => answer,
-        };
-        self.learn(request, answer, effect.after);
+        let attempt = self.send(request, epoch, waiter, provide)?;
+        if let Attempt::Completed(completion, _) = &attempt {
+            self.learn(request, (*completion).into(), effect.after);
+        }
         // Only now: commands that waited go by what was learned.
         drop(quiet);
-        Ok(Some(answer))
+        Ok(attempt)
     }
 
     /// Refuses what the caller may not do or what makes no sense.
     pub(super) fn check(&self, request: &Request<'_>) -> Result<Checked> {
+        self.check_given(request, request.given())
+    }
+
+    /// As [`Self::check`], of a request for which so much memory is given.
+    pub(super) fn check_given(&self, request: &Request<'_>, given: Given) -> Result<Checked> {
         let command = request.command();
         let logged = self.controller().effects().of(command);
         match policy::permission(command, logged, request.mode, request.node) {
@@ -209,7 +255,7 @@ impl Binding {
             Permission::Administrator | Permission::Nobody => return Err(EACCES),
         }
         let format = request.format();
-        if request.metadata.is_some() {
+        if given.metadata_bytes > 0 {
             let separate = format.is_some_and(|format| {
                 format.metadata_bytes > 0 && format.metadata == MetadataPlace::Separate
             });
@@ -217,8 +263,7 @@ impl Binding {
                 return Err(EINVAL);
             }
         }
-        let given_bytes = request.data_bytes();
-        if given_bytes > self.data_limit_bytes() {
+        if given.data_bytes > self.data_limit_bytes() {
             return Err(EINVAL);
         }
         let implied = policy::implied(command, format);
@@ -227,10 +272,7 @@ impl Binding {
             metadata_bytes,
         } = implied
         {
-            let given_metadata_bytes = request
-                .metadata
-                .map_or(0, |range| range.length_bytes as u64);
-            if given_bytes < data_bytes || given_metadata_bytes < metadata_bytes {
+            if given.data_bytes < data_bytes || given.metadata_bytes < metadata_bytes {
                 return Err(EINVAL);
             }
         }
@@ -256,37 +298,34 @@ impl Binding {
     }
 
     /// Sends a command that was checked, and waits for its end.
-    fn send(&self, request: &Request<'_>, epoch: Epoch) -> Result<Answer, SendError> {
+    fn send(
+        &self,
+        request: &Request<'_>,
+        epoch: Epoch,
+        waiter: &Arc<Waiter>,
+        provide: impl FnOnce(&Request<'_>, Implied) -> Result<KBox<Transfer>>,
+    ) -> Result<Attempt> {
         let controller = self.controller();
         let queue: &dyn Submission = match request.namespace {
             None => &**controller.admin(),
-            Some(namespace) if namespace.is_gone() => return Err(ENODEV.into()),
+            Some(namespace) if namespace.is_gone() => return Err(ENODEV),
             Some(_) => match controller.io_queues().here() {
                 Some(queue) => queue,
                 None => return refused(controller.state()),
             },
         };
-        let direction = direction(request.entry.opcode);
         let length = policy::implied(request.command(), request.format());
-        let (data, metadata) = request.transferred(length)?;
-        let transfer = Transfer::new(
-            controller.dma(),
-            &data,
-            metadata,
-            direction,
-            self.sgl_support(request, length),
-        )?;
+        let transfer = provide(request, length)?;
         let mut entry = request.entry;
         transfer.describe_in(&mut entry);
 
-        let waiter = Waiter::new()?;
         let patience = patience(request);
-        let id = match queue.submit(entry, &waiter, patience, epoch) {
+        let id = match queue.submit(entry, waiter, patience, epoch) {
             Ok(id) => id,
-            Err(SubmitError::Interrupted) => return Err(ERESTARTSYS.into()),
-            Err(SubmitError::Forbidden) => return Err(EACCES.into()),
-            Err(SubmitError::Outdated) => return Err(SendError::Outdated),
-            Err(SubmitError::WouldWait) => return Err(EAGAIN.into()),
+            Err(SubmitError::Interrupted) => return Err(ERESTARTSYS),
+            Err(SubmitError::Forbidden) => return Err(EACCES),
+            Err(SubmitError::Outdated) => return Ok(Attempt::Outdated),
+            Err(SubmitError::WouldWait) => return Err(EAGAIN),
             // A reset came first.
             Err(SubmitError::Closed) => return refused(controller.state()),
         };
@@ -298,16 +337,13 @@ impl Binding {
                 Waited::Killed => {
                     queue.abandon(id, transfer);
                     self.look_after_commands();
-                    return Err(EINTR.into());
+                    return Err(EINTR);
                 }
             }
         }
         match waiter.ending() {
-            Some(Ending::Completed(completion)) => {
-                transfer.finish(&data, direction)?;
-                Ok(completion.into())
-            }
-            Some(Ending::Cancelled) | None => Err(EINTR.into()),
+            Some(Ending::Completed(completion)) => Ok(Attempt::Completed(completion, transfer)),
+            Some(Ending::Cancelled) | None => Err(EINTR),
         }
     }
 
@@ -352,23 +388,10 @@ pub(super) fn up_to(data: &[UserRange], limit_bytes: usize) -> Result<(KVec<User
 }
 
 /// What becomes of a command that no queue takes.
-fn refused(state: State) -> Result<Answer, SendError> {
+fn refused(state: State) -> Result<Attempt> {
     match state {
-        State::Dead | State::Deleting => Err(ENODEV.into()),
-        State::New | State::Live | State::Resetting => Ok(NOT_READY),
-    }
-}
-
-/// Why there is no answer.
-enum SendError {
-    /// The request has to be looked at again.
-    Outdated,
-    Failed(Error),
-}
-
-impl From<Error> for SendError {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
+        State::Dead | State::Deleting => Err(ENODEV),
+        State::New | State::Live | State::Resetting => Ok(Attempt::NotReady),
     }
 }
 

@@ -45,11 +45,9 @@ struct Data {
 
 enum DataMemory {
     /// In this order: unmapped, then let go.
-    InPlace {
-        _mapping: Mapping,
-        _pins: Pins,
-    },
-    Copied(KVVec<Buffer>),
+    InPlace { _mapping: Mapping, _pins: Pins },
+    /// A copy, and whose.
+    Copied(KVVec<Buffer>, KVec<UserRange>),
 }
 
 struct Metadata {
@@ -84,6 +82,86 @@ impl Transfer {
         Ok(KBox::new(transfer, GFP_KERNEL)?)
     }
 
+    /// Gives the controller a copy of memory of the calling process: `data`,
+    /// and zeros after it, `length_bytes` in all. What becomes of it is to be
+    /// asked for with [`Self::read`] and [`Self::give`]. Sleeps.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
+    pub(super) fn copied(
+        device: &DmaDevice,
+        data: Option<UserRange>,
+        length_bytes: usize,
+        metadata: Option<UserRange>,
+        direction: Direction,
+    ) -> Result<KBox<Self>> {
+        let data = match length_bytes {
+            0 => None,
+            _ => {
+                let pages = pages_of(device, length_bytes)?;
+                copy_to_pages(&pages, data.as_slice())?;
+                Some(Data::copied(
+                    device,
+                    pages,
+                    KVec::new(),
+                    length_bytes,
+                    &mut List::default(),
+                )?)
+            }
+        };
+        let metadata = match metadata {
+            None => None,
+            Some(range) => Some(Metadata::new(device, range, direction)?),
+        };
+        Ok(KBox::new(Self { data, metadata }, GFP_KERNEL)?)
+    }
+
+    /// The first bytes of what was [copied](Self::copied), which the controller
+    /// may have written, at most as many as `to` has; how many there are.
+    pub(super) fn read(&self, to: &mut [u8]) -> Result<usize> {
+        let Some(Data {
+            memory: DataMemory::Copied(pages, _),
+            ..
+        }) = &self.data
+        else {
+            return Ok(0);
+        };
+        let mut done = 0;
+        for (page, part) in pages.iter().zip(to.chunks_mut(PAGE_BUFFER_BYTES)) {
+            page.copy_to(0, part)?;
+            done += part.len();
+        }
+        Ok(done)
+    }
+
+    /// Gives the process the first bytes of what was [copied](Self::copied), as
+    /// many as `to` is long, and all of its metadata. The command is over.
+    /// Sleeps.
+    ///
+    /// # Errors
+    ///
+    /// EFAULT; EINVAL if there is not that much.
+    pub(super) fn give(&self, to: Option<UserRange>, direction: Direction) -> Result {
+        if !direction.writes_memory() {
+            return Ok(());
+        }
+        if let (
+            Some(Data {
+                memory: DataMemory::Copied(pages, _),
+                ..
+            }),
+            Some(to),
+        ) = (&self.data, to)
+        {
+            copy_from_pages(pages, &[to])?;
+        }
+        match &self.metadata {
+            None => Ok(()),
+            Some(metadata) => metadata.copy_back(),
+        }
+    }
+
     /// Has `entry` point to the memory.
     pub(super) fn describe_in(&self, entry: &mut SubmissionEntry) {
         if let Some(data) = &self.data {
@@ -100,19 +178,16 @@ impl Transfer {
     /// # Errors
     ///
     /// EFAULT.
-    pub(super) fn finish(&self, data: &[UserRange], direction: Direction) -> Result {
+    pub(super) fn finish(&self, direction: Direction) -> Result {
         if !direction.writes_memory() {
             return Ok(());
         }
         if let Some(Data {
-            memory: DataMemory::Copied(pages),
+            memory: DataMemory::Copied(pages, data),
             ..
         }) = &self.data
         {
-            copy(pages, data, |page, offset, chunk, user| {
-                page.copy_to(offset, chunk)?;
-                user.writer().write_slice(chunk)
-            })?;
+            copy_from_pages(pages, data)?;
         }
         if let Some(metadata) = &self.metadata {
             metadata.copy_back()?;
@@ -147,10 +222,31 @@ impl Data {
             Err(DescribeError::Unfit) => {}
         }
         drop(mapping);
-        let pages = copy_in(device, ranges)?;
-        let segments = pages.iter().map(|page| Segment {
+        let length_bytes = ranges
+            .iter()
+            .fold(0_usize, |sum, range| sum.saturating_add(range.length_bytes));
+        let pages = pages_of(device, length_bytes)?;
+        // Also where the controller is to write: what it does not stays as it
+        // was.
+        copy_to_pages(&pages, ranges)?;
+        let mut whose = KVec::with_capacity(ranges.len(), GFP_KERNEL)?;
+        whose.extend_from_slice(ranges, GFP_KERNEL)?;
+        Self::copied(device, pages, whose, length_bytes, &mut list)
+    }
+
+    /// Describes the copy of so many bytes.
+    fn copied(
+        device: &DmaDevice,
+        pages: KVVec<Buffer>,
+        whose: KVec<UserRange>,
+        length_bytes: usize,
+        list: &mut List,
+    ) -> Result<Self> {
+        let segments = pages.iter().enumerate().map(|(number, page)| Segment {
             address: page.address(),
-            length_bytes: PAGE_BUFFER_BYTES as u64,
+            length_bytes: length_bytes
+                .saturating_sub(number.saturating_mul(PAGE_BUFFER_BYTES))
+                .min(PAGE_BUFFER_BYTES) as u64,
         });
         let pointer =
             list.describe(device, segments, SglSupport::None)
@@ -159,9 +255,9 @@ impl Data {
                     DescribeError::Unfit => EINVAL,
                 })?;
         Ok(Self {
-            memory: DataMemory::Copied(pages),
+            memory: DataMemory::Copied(pages, whose),
             pointer,
-            _list: list,
+            _list: core::mem::take(list),
         })
     }
 }
@@ -198,21 +294,27 @@ impl Metadata {
     }
 }
 
-/// A copy of `ranges`, in pages.
-fn copy_in(device: &DmaDevice, ranges: &[UserRange]) -> Result<KVVec<Buffer>> {
-    let length_bytes = ranges
-        .iter()
-        .fold(0_usize, |sum, range| sum.saturating_add(range.length_bytes));
+/// Room for so many bytes, all of it zero.
+fn pages_of(device: &DmaDevice, length_bytes: usize) -> Result<KVVec<Buffer>> {
     let mut pages = KVVec::new();
     for _ in 0..length_bytes.div_ceil(PAGE_BUFFER_BYTES) {
         pages.push(Buffer::new(device, PAGE_BUFFER_BYTES)?, GFP_KERNEL)?;
     }
-    // Also where the controller is to write: what it does not stays as it was.
-    copy(&pages, ranges, |page, offset, chunk, user| {
+    Ok(pages)
+}
+
+fn copy_to_pages(pages: &[Buffer], ranges: &[UserRange]) -> Result {
+    copy(pages, ranges, |page, offset, chunk, user| {
         user.reader().read_slice(chunk)?;
         page.copy_from(offset, chunk)
-    })?;
-    Ok(pages)
+    })
+}
+
+fn copy_from_pages(pages: &[Buffer], ranges: &[UserRange]) -> Result {
+    copy(pages, ranges, |page, offset, chunk, user| {
+        page.copy_to(offset, chunk)?;
+        user.writer().write_slice(chunk)
+    })
 }
 
 /// Calls `each` for pieces of `ranges`: the buffer that a piece belongs to, the

@@ -24,6 +24,7 @@
 //! - [`doorbell`]: whether the controller has to be told of a doorbell's value.
 //! - [`snapshot`]: how many captured log pages are kept.
 //! - [`plain_entry`]: commands in 64-byte entries of a ring.
+//! - [`envelope`]: which sizes of a command in an envelope make sense.
 //! - [`policy`]: what to make of a user's command.
 
 pub(crate) mod aborts;
@@ -34,6 +35,7 @@ pub(crate) mod claim;
 pub(crate) mod command_table;
 pub(crate) mod data_pointer;
 pub(crate) mod doorbell;
+pub(crate) mod envelope;
 pub(crate) mod event_log;
 pub(crate) mod filter;
 pub(crate) mod lane;

@@ -12,6 +12,7 @@
 #include <linux/workqueue.h>
 
 #include <linux/nvme_buffer.h>
+#include <linux/nvme_call.h>
 #include <linux/nvme_event.h>
 #include <linux/nvme_ioctl.h>
 #include <linux/nvme_uring.h>
@@ -64,4 +65,6 @@ static const u32 NVME_RS_CONST_IOCTL_SUBSYS_RESET = NVME_IOCTL_SUBSYS_RESET;
 static const u32 NVME_RS_CONST_IOCTL_RESCAN = NVME_IOCTL_RESCAN;
 static const u32 NVME_RS_CONST_IOCTL_ADMIN64_CMD = NVME_IOCTL_ADMIN64_CMD;
 static const u32 NVME_RS_CONST_IOCTL_IO64_CMD = NVME_IOCTL_IO64_CMD;
+static const u32 NVME_RS_CONST_CALL_TRUNCATE = NVME_CALL_TRUNCATE;
+static const u32 NVME_RS_CONST_IOCTL_CALL = NVME_IOCTL_CALL;
 static const u32 NVME_RS_CONST_IOCTL_IO64_CMD_VEC = NVME_IOCTL_IO64_CMD_VEC;

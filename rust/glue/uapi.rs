@@ -3,6 +3,9 @@
 //! The user-space interface, as its C headers define it.
 
 pub(crate) use super::bindings::{
+    nvme_call,
+    nvme_call_family_NVME_CALL_ADMIN,
+    nvme_call_family_NVME_CALL_IO,
     nvme_event,
     nvme_event_ack,
     nvme_event_claim_NVME_EVENT_CLAIM_HOLDER,
@@ -48,6 +51,7 @@ pub(crate) use super::bindings::{
     nvme_uring_indirect,
     nvme_uring_inline,
     nvme_user_io,
+    CALL_TRUNCATE,
     EVENT_IOCTL_ACK,
     EVENT_IOCTL_FETCH,
     EVENT_IOCTL_FILTER,
@@ -57,6 +61,7 @@ pub(crate) use super::bindings::{
     EVENT_IOCTL_SMART,
     IOCTL_ADMIN64_CMD,
     IOCTL_ADMIN_CMD,
+    IOCTL_CALL,
     IOCTL_ID,
     IOCTL_IO64_CMD,
     IOCTL_IO64_CMD_VEC,
@@ -65,6 +70,7 @@ pub(crate) use super::bindings::{
     IOCTL_RESET,
     IOCTL_SUBMIT_IO,
     IOCTL_SUBSYS_RESET,
+    NVME_CALL_SIZE_VER0,
     NVME_EVENT_DW0_OPCODE_SHIFT,
     NVME_EVENT_DW3_HANDLED,
     NVME_EVENT_DW3_LOST_MASK,

@@ -37,6 +37,17 @@ impl CompletionEntry {
         (u64::from(self.dw1.get()) << 32) | u64::from(self.dw0.get())
     }
 
+    /// All of it, as numbers.
+    pub(crate) fn dwords(&self) -> [u32; 4] {
+        let pair = |low: U16, high: U16| u32::from(low.get()) | (u32::from(high.get()) << 16);
+        [
+            self.dw0.get(),
+            self.dw1.get(),
+            pair(self.sq_head, self.sq_id),
+            pair(self.command_id, self.status_and_phase),
+        ]
+    }
+
     pub(crate) fn status(&self) -> Status {
         Status(self.status_and_phase.get() >> 1)
     }

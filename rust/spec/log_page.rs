@@ -16,12 +16,16 @@ impl LogPageId {
     pub(crate) const FIRMWARE_SLOT: Self = Self(0x03);
     pub(crate) const CHANGED_NAMESPACE_LIST: Self = Self(0x04);
     pub(crate) const COMMAND_EFFECTS: Self = Self(0x05);
+    pub(crate) const DEVICE_SELF_TEST: Self = Self(0x06);
+    pub(crate) const TELEMETRY_HOST_INITIATED: Self = Self(0x07);
     pub(crate) const TELEMETRY_CONTROLLER_INITIATED: Self = Self(0x08);
     pub(crate) const PREDICTABLE_LATENCY_AGGREGATE: Self = Self(0x0b);
     pub(crate) const ASYMMETRIC_NAMESPACE_ACCESS: Self = Self(0x0c);
+    pub(crate) const PERSISTENT_EVENT: Self = Self(0x0d);
     pub(crate) const LBA_STATUS: Self = Self(0x0e);
     pub(crate) const ENDURANCE_GROUP_AGGREGATE: Self = Self(0x0f);
     pub(crate) const RESERVATION_NOTIFICATION: Self = Self(0x80);
+    pub(crate) const SANITIZE_STATUS: Self = Self(0x81);
     pub(crate) const CHANGED_ZONE_LIST: Self = Self(0xbf);
 
     /// How long the page is on a controller with these properties.
@@ -50,6 +54,36 @@ impl LogPageId {
                 available_at: 9,
             },
             _ => PageLength::Bytes(512),
+        }
+    }
+
+    /// As [`Self::length`], of whatever page a user reads: `None` if the
+    /// specification does not say, or only how long it is at most. What the
+    /// controller said of itself may not be known.
+    pub(crate) fn defined_length(
+        self,
+        identify: Option<&IdentifyController>,
+    ) -> Option<PageLength> {
+        match self {
+            Self::ERROR_INFORMATION => identify.map(|identify| self.length(identify)),
+            Self::SMART | Self::FIRMWARE_SLOT | Self::SANITIZE_STATUS => {
+                Some(PageLength::Bytes(512))
+            }
+            Self::CHANGED_NAMESPACE_LIST | Self::COMMAND_EFFECTS | Self::CHANGED_ZONE_LIST => {
+                Some(PageLength::Bytes(4096))
+            }
+            Self::DEVICE_SELF_TEST => Some(PageLength::Bytes(564)),
+            Self::TELEMETRY_HOST_INITIATED | Self::TELEMETRY_CONTROLLER_INITIATED => {
+                Some(PageLength::InHeader(Header::Telemetry))
+            }
+            Self::PREDICTABLE_LATENCY_AGGREGATE | Self::ENDURANCE_GROUP_AGGREGATE => {
+                Some(PageLength::InHeader(Header::Aggregate))
+            }
+            Self::PERSISTENT_EVENT => Some(PageLength::InHeader(Header::PersistentEvent)),
+            Self::LBA_STATUS => Some(PageLength::InHeader(Header::LbaStatus)),
+            // What follows it is the next one.
+            Self::RESERVATION_NOTIFICATION => Some(PageLength::Bytes(64)),
+            _ => None,
         }
     }
 }
@@ -83,6 +117,8 @@ pub(crate) enum Header {
     Telemetry,
     /// LBA Status Information: bytes 3:0 are the length.
     LbaStatus,
+    /// Persistent Event: bytes 15:8 are the length.
+    PersistentEvent,
     /// Event aggregates: bytes 7:0 count identifiers of two bytes each.
     Aggregate,
 }
@@ -92,7 +128,7 @@ impl Header {
     pub(crate) const fn header_bytes(self) -> u32 {
         match self {
             Self::Telemetry => 512,
-            Self::LbaStatus => 16,
+            Self::LbaStatus | Self::PersistentEvent => 16,
             Self::Aggregate => 8,
         }
     }
@@ -107,6 +143,7 @@ impl Header {
                 (u64::from(u32::from(area_3).max(area_4)) + 1) * 512
             }
             Self::LbaStatus => u64::from(little_endian::<u32>(header, 0)),
+            Self::PersistentEvent => little_endian::<u64>(header, 8),
             Self::Aggregate => little_endian::<u64>(header, 0)
                 .saturating_mul(2)
                 .saturating_add(8),
@@ -117,7 +154,7 @@ impl Header {
 }
 
 /// The number at `offset` of `bytes`; bytes that are not there count as zero.
-fn little_endian<T: TryFrom<u64> + Default>(bytes: &[u8], offset: usize) -> T {
+pub(crate) fn little_endian<T: TryFrom<u64> + Default>(bytes: &[u8], offset: usize) -> T {
     let value = bytes
         .iter()
         .skip(offset)

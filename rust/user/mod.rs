@@ -6,6 +6,7 @@
 //! owns no hardware. A file holds an event stream and nothing of the device.
 
 mod abi;
+mod call;
 pub(crate) mod debug;
 mod events;
 pub(crate) mod file;

@@ -9,6 +9,7 @@
 //!
 //! - [`permission`]: nobody, an administrator, or anyone.
 //! - [`implied`]: how long the buffers of the command have to be.
+//! - [`extent_bytes`]: how much data the controller had.
 //! - [`effect`]: what must be quiet meanwhile, what is stale afterwards.
 //! - [`lesson`]: what a completed command changed for the driver and for those
 //!   who read events.
@@ -16,6 +17,7 @@
 //!   at before it passes the command on.
 
 pub(crate) mod effect;
+pub(crate) mod extent;
 mod feature;
 mod length;
 pub(crate) mod lesson;
@@ -24,6 +26,7 @@ mod table;
 
 pub(crate) use self::{
     effect::{effect, Aftermath, Knowledge, Quiesce},
+    extent::extent_bytes,
     length::{implied, Implied},
     lesson::{lesson, Activation, Change},
     permission::{permission, FileMode, Node, Permission},

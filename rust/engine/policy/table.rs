@@ -4,6 +4,7 @@
 
 use super::{
     effect::Known,
+    extent::Extent,
     length::{Dword, Length},
     lesson::Teaches,
     permission::Access,
@@ -22,7 +23,9 @@ use crate::spec::{
 const ROWS: &[Row] = &[
     admin(Admin::DeleteIoSubmissionQueue).access(Access::Nobody),
     admin(Admin::CreateIoSubmissionQueue).access(Access::Nobody),
-    admin(Admin::GetLogPage).length(Length::LogPage),
+    admin(Admin::GetLogPage)
+        .length(Length::LogPage)
+        .extent(Extent::LogPage),
     admin(Admin::DeleteIoCompletionQueue).access(Access::Nobody),
     admin(Admin::CreateIoCompletionQueue).access(Access::Nobody),
     admin(Admin::Identify)
@@ -64,7 +67,9 @@ const ROWS: &[Row] = &[
     admin(Admin::GetLbaStatus).length(Length::Dwords(Dword::Cdw12)),
     //
     any_io(Io::ReservationRegister).length(Length::Fixed(16)),
-    any_io(Io::ReservationReport).length(Length::Dwords(Dword::Cdw10)),
+    any_io(Io::ReservationReport)
+        .length(Length::Dwords(Dword::Cdw10))
+        .extent(Extent::Registrants),
     any_io(Io::ReservationAcquire).length(Length::Fixed(16)),
     any_io(Io::IoManagementReceive).length(Length::IoManagementReceive),
     any_io(Io::ReservationRelease).length(Length::Fixed(8)),
@@ -81,11 +86,15 @@ const ROWS: &[Row] = &[
     nvm(Nvm::Copy).length(Length::CopySources),
     //
     zoned(Zoned::ZoneManagementSend).length(Length::ZoneManagementSend),
-    zoned(Zoned::ZoneManagementReceive).length(Length::Dwords(Dword::Cdw12)),
+    zoned(Zoned::ZoneManagementReceive)
+        .length(Length::Dwords(Dword::Cdw12))
+        .extent(Extent::Zones),
     zoned(Zoned::ZoneAppend).length(Length::LogicalBlocks),
     //
     key_value(KeyValue::Store).length(Length::Bytes(Dword::Cdw10)),
-    key_value(KeyValue::Retrieve).length(Length::Bytes(Dword::Cdw10)),
+    key_value(KeyValue::Retrieve)
+        .length(Length::Bytes(Dword::Cdw10))
+        .extent(Extent::Value),
     key_value(KeyValue::List).length(Length::Bytes(Dword::Cdw10)),
     key_value(KeyValue::Delete).known(Known::Adds(CONTENT)),
 ];
@@ -168,6 +177,7 @@ pub(super) struct Row {
     pub(super) length: Length,
     pub(super) known: Known,
     pub(super) teaches: Teaches,
+    pub(super) extent: Extent,
 }
 
 const fn row_of(family: Family, opcode: u8, access: Access) -> Row {
@@ -178,6 +188,7 @@ const fn row_of(family: Family, opcode: u8, access: Access) -> Row {
         length: Length::ByOpcode,
         known: Known::Adds(CommandEffects::NONE),
         teaches: Teaches::Nothing,
+        extent: Extent::Transferred,
     }
 }
 
@@ -216,5 +227,9 @@ impl Row {
 
     const fn teaches(self, teaches: Teaches) -> Self {
         Self { teaches, ..self }
+    }
+
+    const fn extent(self, extent: Extent) -> Self {
+        Self { extent, ..self }
     }
 }

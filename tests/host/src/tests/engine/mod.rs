@@ -8,6 +8,7 @@ mod claim;
 mod command_table;
 mod data_pointer;
 mod doorbell;
+mod envelope;
 mod event_log;
 mod filter;
 mod hostile_controller;

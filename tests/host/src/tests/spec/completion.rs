@@ -27,6 +27,10 @@ fn fields_are_where_the_specification_puts_them() {
     assert_eq!(entry.sq_id.get(), 0x0c0b);
     assert_eq!(entry.command_id(), CommandId(0x0e0d));
     assert_eq!(entry.status_and_phase.get(), 0x420b);
+    assert_eq!(
+        entry.dwords(),
+        [0x0403_0201, 0x0807_0605, 0x0c0b_0a09, 0x420b_0e0d]
+    );
     assert_eq!(entry.status(), Status(0x2105));
 }
 

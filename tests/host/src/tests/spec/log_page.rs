@@ -8,7 +8,12 @@ use crate::{
 };
 
 /// Pages whose length the header tells.
-const HEADERS: [Header; 3] = [Header::Telemetry, Header::LbaStatus, Header::Aggregate];
+const HEADERS: [Header; 4] = [
+    Header::Telemetry,
+    Header::LbaStatus,
+    Header::PersistentEvent,
+    Header::Aggregate,
+];
 
 /// Every length is one of whole dwords; this is where they saturate.
 const LONGEST: u32 = 0xffff_fffc;
@@ -120,7 +125,8 @@ fn ana_page_holds_every_group_and_every_namespace() {
 fn headers_tell_the_length_of_their_page() {
     let (telemetry, lba_status, aggregate) =
         (Header::Telemetry, Header::LbaStatus, Header::Aggregate);
-    let table: [(Header, Vec<u8>, u32); 14] = [
+    let events = Header::PersistentEvent;
+    let table: [(Header, Vec<u8>, u32); 17] = [
         // Telemetry: no data, area 3, the larger of areas 3 and 4, the most.
         (telemetry, header(512, &[]), 512),
         (telemetry, header(512, &[(12, &[10, 0])]), 11 * 512),
@@ -142,6 +148,10 @@ fn headers_tell_the_length_of_their_page() {
         (lba_status, header(16, &[(0, &[17])]), 20),
         (lba_status, header(16, &[(0, &[0x20, 0x10])]), 0x1020),
         (lba_status, header(16, &[(0, &[0xff; 4])]), LONGEST),
+        // Persistent events: a length of 64 bits.
+        (events, header(16, &[]), 16),
+        (events, header(16, &[(8, &[0, 1])]), 256),
+        (events, header(16, &[(8, &[0xff; 8])]), LONGEST),
         // Aggregates: a count of identifiers of two bytes.
         (aggregate, header(8, &[]), 8),
         (aggregate, header(8, &[(0, &[1])]), 12),
@@ -171,6 +181,7 @@ fn headers_are_whole_dwords_that_one_read_can_transfer() {
     for (kind, bytes) in [
         (Header::Telemetry, 512),
         (Header::LbaStatus, 16),
+        (Header::PersistentEvent, 16),
         (Header::Aggregate, 8),
     ] {
         assert_eq!(kind.header_bytes(), bytes);

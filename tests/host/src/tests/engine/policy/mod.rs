@@ -4,6 +4,7 @@
 //! numbers, so that nothing is compared with the table it comes from.
 
 mod effect;
+mod extent;
 mod length;
 mod lesson;
 mod permission;

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Commands in an envelope: with their data, to and fro.
+//!
+//! The data goes through a copy. So what the driver looks at afterwards is what
+//! the process gets, and data that there is no room for has a place to go.
+
+use kernel::{prelude::*, time::Delta};
+
+use crate::{
+    engine::{
+        envelope::{gives, Sizes},
+        policy::{
+            self,
+            extent::{Received, HEAD_BYTES},
+            FileMode, Node,
+        },
+    },
+    glue::pins::UserRange,
+    spec::{
+        command::SubmissionEntry,
+        completion::{CompletionEntry, Status},
+    },
+};
+
+use super::{
+    binding::Binding,
+    namespaces::Namespace,
+    outstanding::Waiter,
+    passthrough::{direction, Attempt, Given, Request, NOT_READY},
+    transfer::Transfer,
+};
+
+/// A command as a process wants it sent.
+#[derive(Clone, Copy)]
+pub(crate) struct Call<'a> {
+    pub(crate) entry: SubmissionEntry,
+    /// The namespace whose I/O queue it is for; `None`: the admin queue.
+    pub(crate) namespace: Option<&'a Namespace>,
+    /// Where the file is open that it came through.
+    pub(crate) node: Node,
+    pub(crate) mode: FileMode,
+    /// How long it may take; `None`: the usual time.
+    pub(crate) timeout: Option<Delta>,
+    pub(crate) payload: Payload,
+}
+
+/// Where the data of a call is: that for the controller, that from it, metadata.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Payload {
+    pub(crate) address: usize,
+    pub(crate) sizes: Sizes,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Called {
+    pub(crate) status: Status,
+    /// Dwords 0 and 1 of the completion.
+    pub(crate) result: u64,
+    /// `None` if the driver answered in place of the controller.
+    pub(crate) completion: Option<CompletionEntry>,
+    /// How much data the controller had.
+    pub(crate) extent_bytes: u32,
+}
+
+impl Payload {
+    /// A part, if it is not empty. Where it ends is seen to when it is accessed.
+    fn part(self, offset_bytes: usize, length_bytes: u64) -> Option<UserRange> {
+        let whole = UserRange {
+            address: self.address.wrapping_add(offset_bytes),
+            length_bytes: usize::MAX,
+        };
+        whole.up_to(usize::try_from(length_bytes).unwrap_or(usize::MAX))
+    }
+
+    /// So much of the data for the controller.
+    fn taken(self, limit_bytes: u64) -> Option<UserRange> {
+        self.part(0, u64::from(self.sizes.in_bytes).min(limit_bytes))
+    }
+
+    /// So much of the room for data from the controller.
+    fn given(self, length_bytes: u32) -> Option<UserRange> {
+        self.part(self.sizes.in_bytes as usize, length_bytes.into())
+    }
+
+    /// So much of the metadata.
+    fn metadata(self, limit_bytes: u64) -> Option<UserRange> {
+        let offset_bytes =
+            (self.sizes.in_bytes as usize).saturating_add(self.sizes.out_bytes as usize);
+        self.part(
+            offset_bytes,
+            u64::from(self.sizes.metadata_bytes).min(limit_bytes),
+        )
+    }
+}
+
+impl Binding {
+    /// Sends a command and waits for its end. Sleeps; a signal that kills the
+    /// process ends the wait.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::pass_through`]. EFAULT also if what comes back cannot be
+    /// written, although the command was executed.
+    pub(crate) fn call(&self, call: Call<'_>) -> Result<Called> {
+        let mut request = Request {
+            entry: call.entry,
+            namespace: call.namespace,
+            node: call.node,
+            mode: call.mode,
+            data: &[],
+            metadata: None,
+            timeout: call.timeout,
+        };
+        loop {
+            let waiter = Waiter::new()?;
+            let given = given(&request, call.payload.sizes);
+            let mut provided_bytes = 0;
+            let attempt = self.attempt(&mut request, given, &waiter, |request, implied| {
+                let provided = self.provide(request, implied, call.payload)?;
+                provided_bytes = provided.length_bytes;
+                Ok(provided.transfer)
+            })?;
+            match attempt {
+                Attempt::Completed(completion, transfer) => {
+                    return self.deliver(
+                        &request,
+                        call.payload,
+                        completion,
+                        &Provided {
+                            transfer,
+                            length_bytes: provided_bytes,
+                        },
+                    )
+                }
+                Attempt::NotReady => return Ok(Called::NOT_READY),
+                // The format may be another one now.
+                Attempt::Outdated => continue,
+            }
+        }
+    }
+
+    /// Copies what the controller is to have of a payload.
+    fn provide(
+        &self,
+        request: &Request<'_>,
+        implied: policy::Implied,
+        payload: Payload,
+    ) -> Result<Provided> {
+        let opcode = request.entry.opcode;
+        let length_bytes = payload
+            .sizes
+            .transferred_bytes(opcode, implied)
+            .filter(|&bytes| bytes <= self.data_limit_bytes())
+            .ok_or(EINVAL)?;
+        let metadata_limit_bytes = match implied {
+            policy::Implied::Known { metadata_bytes, .. } => metadata_bytes,
+            policy::Implied::Unknown => u64::MAX,
+        };
+        let transfer = Transfer::copied(
+            self.controller().dma(),
+            payload.taken(length_bytes),
+            usize::try_from(length_bytes).map_err(|_| EINVAL)?,
+            payload.metadata(metadata_limit_bytes),
+            direction(opcode),
+        )?;
+        Ok(Provided {
+            transfer,
+            length_bytes,
+        })
+    }
+
+    /// Gives the process what came of a command.
+    fn deliver(
+        &self,
+        request: &Request<'_>,
+        payload: Payload,
+        completion: CompletionEntry,
+        provided: &Provided,
+    ) -> Result<Called> {
+        let opcode = request.entry.opcode;
+        let mut extent_bytes = 0;
+        if completion.status().is_success() && gives(opcode) {
+            extent_bytes = self.extent_bytes(request, completion, provided)?;
+            let returned = payload
+                .sizes
+                .returned_bytes(provided.length_bytes, extent_bytes);
+            provided
+                .transfer
+                .give(payload.given(returned), direction(opcode))?;
+        }
+        Ok(Called {
+            status: completion.status(),
+            result: completion.result(),
+            completion: Some(completion),
+            extent_bytes: u32::try_from(extent_bytes).unwrap_or(u32::MAX),
+        })
+    }
+
+    fn extent_bytes(
+        &self,
+        request: &Request<'_>,
+        completion: CompletionEntry,
+        provided: &Provided,
+    ) -> Result<u64> {
+        let mut head = [0; HEAD_BYTES];
+        let room = usize::try_from(provided.length_bytes).unwrap_or(usize::MAX);
+        let space = head.get_mut(..room.min(HEAD_BYTES)).ok_or(EINVAL)?;
+        let length = provided.transfer.read(space)?;
+        let identity = match request.namespace {
+            None => Some(self.controller().identity().lock()),
+            Some(_) => None,
+        };
+        let received = Received {
+            dw0: completion.dw0.get(),
+            transferred_bytes: provided.length_bytes,
+            head: head.get(..length).unwrap_or(&[]),
+            identify: identity.as_ref().and_then(|identity| identity.as_deref()),
+        };
+        Ok(policy::extent_bytes(request.command(), received))
+    }
+}
+
+/// What the controller was given.
+struct Provided {
+    transfer: KBox<Transfer>,
+    length_bytes: u64,
+}
+
+impl Called {
+    const NOT_READY: Self = Self {
+        status: NOT_READY.status,
+        result: NOT_READY.result,
+        completion: None,
+        extent_bytes: 0,
+    };
+}
+
+/// How much memory there is for a request.
+fn given(request: &Request<'_>, sizes: Sizes) -> Given {
+    let implied = policy::implied(request.command(), request.format());
+    Given {
+        data_bytes: sizes.room_bytes(request.entry.opcode, implied),
+        metadata_bytes: sizes.metadata_bytes.into(),
+    }
+}

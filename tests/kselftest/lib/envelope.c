@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "envelope.h"
+#include "util.h"
+
+#define PAGE 4096
+
+struct envelope envelope_new(size_t payload_bytes)
+{
+	size_t bytes = CALL_BYTES + payload_bytes;
+	size_t whole = (bytes + PAGE - 1) / PAGE * PAGE;
+	struct envelope envelope = { .pages_bytes = whole + PAGE };
+	char *pages = mmap(NULL, envelope.pages_bytes, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (pages == MAP_FAILED || mprotect(pages + whole, PAGE, PROT_NONE)) {
+		complain("no memory");
+		abort();
+	}
+	envelope.pages = pages;
+	envelope.call = (void *)(pages + whole - bytes);
+	envelope.payload = (void *)(envelope.call + 1);
+	envelope.call->size = CALL_BYTES;
+	return envelope;
+}
+
+void envelope_free(struct envelope *envelope)
+{
+	munmap(envelope->pages, envelope->pages_bytes);
+}
+
+int envelope_call(int fd, struct nvme_call *call)
+{
+	return ioctl(fd, NVME_IOCTL_CALL, call) < 0 ? -errno : 0;
+}
+
+int envelope_pass(int fd, enum nvme_call_family family, struct nvme_passthru_cmd64 *command,
+		  struct nvme_call *answer)
+{
+	bool takes = command->opcode & 1, gives = command->opcode & 2;
+	size_t data_bytes = takes || gives ? command->data_len : 0;
+	size_t both_ways = takes && gives ? data_bytes : 0;
+	void *data = (void *)(uintptr_t)command->addr;
+	struct envelope envelope = envelope_new(data_bytes + both_ways + command->metadata_len);
+	unsigned char *metadata = envelope.payload + data_bytes + both_ways;
+	int result;
+
+	*envelope.call = (struct nvme_call){
+		.size = CALL_BYTES, .family = family, .command = command->opcode,
+		.nsid = command->nsid, .cdw2 = command->cdw2, .cdw3 = command->cdw3,
+		.cdw10 = command->cdw10, .cdw11 = command->cdw11, .cdw12 = command->cdw12,
+		.cdw13 = command->cdw13, .cdw14 = command->cdw14, .cdw15 = command->cdw15,
+		.timeout_ms = command->timeout_ms,
+		.size_in = takes ? data_bytes : 0, .size_out = gives ? data_bytes : 0,
+		.size_metadata = command->metadata_len,
+	};
+	memcpy(envelope.payload, data, data_bytes);
+	memcpy(envelope.payload + both_ways, data, data_bytes);
+	memcpy(metadata, (void *)(uintptr_t)command->metadata, command->metadata_len);
+	result = envelope_call(fd, envelope.call);
+	if (gives)
+		memcpy(data, envelope.payload + both_ways, data_bytes);
+	memcpy((void *)(uintptr_t)command->metadata, metadata, command->metadata_len);
+	command->result = envelope.call->result;
+	if (!result)
+		result = envelope.call->status;
+	if (answer)
+		*answer = *envelope.call;
+	envelope_free(&envelope);
+	return result;
+}
