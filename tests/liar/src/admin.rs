@@ -45,8 +45,21 @@ impl Controller {
                 Ok(Answer::Done(*self.features.get(&feature).unwrap_or(&0)))
             }
             0x0c => self.request_event(command.id()),
+            0xc3 => self.invert(command),
             _ => Err(Status::INVALID_OPCODE),
         }
+    }
+
+    /// A command of its own with data both ways: inverts as many bytes as dword
+    /// 10 says.
+    fn invert(&mut self, command: &Command) -> Result<Answer, Status> {
+        for (address, bytes) in self.pieces(command, command.cdw10().into())? {
+            let mut data = vec![0; bytes as usize];
+            self.memory.read(address, &mut data)?;
+            data.iter_mut().for_each(|byte| *byte = !*byte);
+            self.memory.write(address, &data)?;
+        }
+        Ok(Answer::Done(0))
     }
 
     fn request_event(&mut self, id: u16) -> Result<Answer, Status> {
