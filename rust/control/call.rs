@@ -26,7 +26,7 @@ use crate::{
 use super::{
     binding::Binding,
     namespaces::Namespace,
-    outstanding::Waiter,
+    outstanding::{Tag, Waiter},
     passthrough::{direction, Attempt, Given, Request, NOT_READY},
     transfer::Transfer,
 };
@@ -43,6 +43,7 @@ pub(crate) struct Call<'a> {
     /// How long it may take; `None`: the usual time.
     pub(crate) timeout: Option<Delta>,
     pub(crate) payload: Payload,
+    pub(crate) tag: Option<Tag>,
 }
 
 /// Where the data of a call is: that for the controller, that from it, metadata.
@@ -114,7 +115,7 @@ impl Binding {
             timeout: call.timeout,
         };
         loop {
-            let waiter = Waiter::new()?;
+            let waiter = Waiter::tagged(call.tag)?;
             let given = given(&request, call.payload.sizes);
             let mut provided_bytes = 0;
             let attempt = self.attempt(&mut request, given, &waiter, |request, implied| {
@@ -137,6 +138,21 @@ impl Binding {
                 Attempt::NotReady => return Ok(Called::NOT_READY),
                 // The format may be another one now.
                 Attempt::Outdated => continue,
+            }
+        }
+    }
+
+    /// Has the commands aborted that `tag` names. Returns how many there are.
+    ///
+    /// # Errors
+    ///
+    /// ENOENT if there is none.
+    pub(crate) fn abort(&self, tag: Tag) -> Result<usize> {
+        match self.controller().abort_tagged(tag) {
+            0 => Err(ENOENT),
+            count => {
+                self.look_after_commands();
+                Ok(count)
             }
         }
     }

@@ -23,7 +23,7 @@ use crate::{
 };
 
 use super::{
-    outstanding::{outcome, Abortion, Ending, Outstanding, Owner, Patience, Remains, Tell},
+    outstanding::{outcome, Abortion, Ending, Outstanding, Owner, Patience, Remains, Tag, Tell},
     scratch::{Memory, Scratch},
     transfer::Transfer,
 };
@@ -379,6 +379,19 @@ impl CommandQueue {
             }
         });
         found
+    }
+
+    /// Has the commands aborted that a process names so. Returns how many there
+    /// are.
+    pub(super) fn abort_tagged(&mut self, tag: Tag) -> usize {
+        let mut count: usize = 0;
+        self.commands.for_each_mut(|_, command| {
+            if command.owner.tag() == Some(tag) {
+                command.want_abort();
+                count = count.saturating_add(1);
+            }
+        });
+        count
     }
 
     /// A command that wants an Abort.

@@ -46,7 +46,7 @@ pub(crate) mod inquiry;
 pub(crate) mod io_queue;
 pub(crate) mod io_queues;
 pub(crate) mod namespaces;
-mod outstanding;
+pub(crate) mod outstanding;
 pub(crate) mod passthrough;
 pub(crate) mod provider;
 pub(crate) mod reader;

@@ -2,6 +2,8 @@
 
 //! An outstanding command: whose it is and how long it may take.
 
+use core::num::NonZero;
+
 use kernel::{
     prelude::*,
     sync::{Arc, SetOnce},
@@ -12,6 +14,7 @@ use crate::{
     engine::aborts::AbortSlot,
     glue::{
         completion::{Completion, Waited},
+        file_operations::FileId,
         ticks::Ticks,
         uring::{Finished, Outcome, Poller, RingCommand},
     },
@@ -33,9 +36,17 @@ pub(crate) enum Ending {
     Cancelled,
 }
 
+/// A process's own name for a command, on one open file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tag {
+    pub(crate) file: FileId,
+    pub(crate) number: NonZero<u64>,
+}
+
 /// Who waits for a command.
 #[pin_data]
 pub(super) struct Waiter {
+    tag: Option<Tag>,
     ending: SetOnce<Ending>,
     #[pin]
     done: Completion,
@@ -43,8 +54,16 @@ pub(super) struct Waiter {
 
 impl Waiter {
     pub(super) fn new() -> Result<Arc<Self>> {
+        Self::tagged(None)
+    }
+
+    /// As [`Self::new`], for a command that its process may abort by this name.
+    /// The file has to stay open until the command is over, or nobody waits for
+    /// it any more.
+    pub(super) fn tagged(tag: Option<Tag>) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
+                tag,
                 ending: SetOnce::new(),
                 done <- Completion::new(),
             }),
@@ -107,6 +126,14 @@ pub(super) enum Remains {
 }
 
 impl Owner {
+    /// By what the process that waits for the command names it.
+    pub(super) fn tag(&self) -> Option<Tag> {
+        match self {
+            Self::Process(waiter) => waiter.tag,
+            _ => None,
+        }
+    }
+
     /// Ends a command that the controller did not complete, and never will.
     /// Its memory is not mapped any more. Process context, without locks.
     pub(super) fn end(self) {

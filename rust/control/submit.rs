@@ -24,7 +24,7 @@ use crate::{
 
 use super::{
     command_queue::{CommandQueue, Overdue},
-    outstanding::{Owner, Patience, Waiter},
+    outstanding::{Owner, Patience, Tag, Waiter},
     scratch::{Memory, Scratch},
     transfer::Transfer,
 };
@@ -144,6 +144,14 @@ pub(super) trait Submission: Send + Sync {
                 .take()
                 .and_then(|transfer| queue.abandon(id, transfer));
         });
+    }
+
+    /// Has the commands aborted that a process names so, as soon as somebody
+    /// looks for them. Returns how many there are.
+    fn abort_tagged(&self, tag: Tag) -> usize {
+        let mut count = 0;
+        self.with_queue(&mut |queue| count = queue.abort_tagged(tag));
+        count
     }
 
     /// Whether a command is outstanding that may access memory of a process.

@@ -94,6 +94,18 @@ impl Abi {
     }
 }
 
+/// Tells open files apart, for as long as they are open. All descriptors that
+/// were duplicated from one another have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileId(usize);
+
+impl FileId {
+    pub(super) fn of(file: *const bindings::file) -> Self {
+        // CAST: Only compared.
+        Self(file as usize)
+    }
+}
+
 /// A call of `ioctl()`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ioctl {
@@ -102,6 +114,8 @@ pub(crate) struct Ioctl {
     pub(crate) argument: usize,
     pub(crate) mode: OpenMode,
     pub(crate) abi: Abi,
+    /// The file it is called on.
+    pub(crate) file: FileId,
 }
 
 /// An open file of a character device.
@@ -307,6 +321,7 @@ impl<F: FileOperations> Operations<F> {
             argument,
             mode: OpenMode::of(mode),
             abi: if compat { Abi::Compat } else { Abi::Native },
+            file: FileId::of(file),
         };
         // SAFETY: The file is valid during this call, and an ioctl does not use
         // the file position.

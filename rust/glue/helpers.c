@@ -69,6 +69,11 @@ bool nvme_rs_in_compat_syscall(void)
 	return in_compat_syscall();
 }
 
+bool nvme_rs_is_dying(void)
+{
+	return current->flags & PF_EXITING || fatal_signal_pending(current);
+}
+
 unsigned int nvme_rs_num_possible_cpus(void)
 {
 	return num_possible_cpus();

@@ -15,6 +15,7 @@
 #include <linux/io_uring/cmd.h>
 #include <linux/irq_work.h>
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/sysfs.h>
 #include <linux/workqueue.h>
 
@@ -32,6 +33,7 @@ bool nvme_rs_dma_stays_in_sync(struct device *dev);
 int nvme_rs_dma_mapping_error(struct device *dev, dma_addr_t addr);
 void nvme_rs_dma_set_min_align_mask(struct device *dev, unsigned int mask);
 bool nvme_rs_in_compat_syscall(void);
+bool nvme_rs_is_dying(void);
 unsigned int nvme_rs_num_possible_cpus(void);
 int nvme_rs_dev_to_node(struct device *dev);
 void nvme_rs_irq_prefer(unsigned int irq, unsigned int cpu);

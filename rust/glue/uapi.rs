@@ -4,8 +4,10 @@
 
 pub(crate) use super::bindings::{
     nvme_call,
+    nvme_call_abort,
     nvme_call_family_NVME_CALL_ADMIN,
     nvme_call_family_NVME_CALL_IO,
+    nvme_call_uring,
     nvme_event,
     nvme_event_ack,
     nvme_event_claim_NVME_EVENT_CLAIM_HOLDER,
@@ -62,6 +64,7 @@ pub(crate) use super::bindings::{
     IOCTL_ADMIN64_CMD,
     IOCTL_ADMIN_CMD,
     IOCTL_CALL,
+    IOCTL_CALL_ABORT,
     IOCTL_ID,
     IOCTL_IO64_CMD,
     IOCTL_IO64_CMD_VEC,
@@ -91,6 +94,8 @@ pub(crate) use super::bindings::{
     URING_CMD_ADMIN_INLINE,
     URING_CMD_ADMIN_VEC,
     URING_CMD_ADMIN_VEC_INDIRECT,
+    URING_CMD_CALL,
+    URING_CMD_CALL_ABORT,
     URING_CMD_EVENTS,
     URING_CMD_IO,
     URING_CMD_IO_INDIRECT,

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Commands in an envelope: `<linux/nvme_call.h>`, which says what each member
-//! of the struct means.
+//! Commands in an envelope, and aborting them: `<linux/nvme_call.h>`, which says
+//! what each member of the structs means.
 
-use core::mem::{offset_of, size_of};
+use core::{
+    mem::{offset_of, size_of},
+    num::NonZero,
+};
 
 use kernel::{
     prelude::*,
@@ -17,16 +20,25 @@ use crate::{
         call::{Call, Called, Payload},
         handle::Handle,
         namespaces::Namespace,
+        outstanding::Tag,
     },
     engine::{
         envelope::{BadSize, Excess, Extensible, Sizes, Version},
         policy::{FileMode, Node},
     },
-    glue::{file_operations::Ioctl, uapi},
+    glue::{
+        capability::is_dying,
+        file_operations::{Blocking, FileId, Ioctl, Issued, OpenMode},
+        uapi,
+        uring::{Issue, Notice, Outcome},
+    },
     spec::command::{NamespaceId, SubmissionEntry},
 };
 
-use super::passthrough::{mode, timeout};
+use super::{
+    ioctl::read_struct,
+    passthrough::{mode, timeout},
+};
 
 /// `struct nvme_call`.
 #[derive(Clone, Copy, FromBytes, Immutable, IntoBytes)]
@@ -70,6 +82,27 @@ const EXTENSIBLE: Extensible = Extensible {
     most_bytes: 4096,
 };
 
+/// `struct nvme_call_uring`.
+#[derive(FromBytes)]
+#[repr(C)]
+struct CallUring {
+    addr: u64,
+    reserved: u64,
+}
+
+const _: () = assert!(size_of::<CallUring>() == size_of::<uapi::nvme_call_uring>());
+
+/// `struct nvme_call_abort`.
+#[derive(FromBytes, IntoBytes)]
+#[repr(C)]
+struct CallAbort {
+    size: u32,
+    flags: u32,
+    tag: u64,
+}
+
+const _: () = assert!(size_of::<CallAbort>() == size_of::<uapi::nvme_call_abort>());
+
 /// A struct that was copied in, and where it came from.
 struct Received {
     envelope: Envelope,
@@ -77,71 +110,132 @@ struct Received {
     address: usize,
 }
 
-/// `NVME_IOCTL_CALL` on `/dev/nvmeN`.
+/// Who calls: through which file, and how that is open.
+#[derive(Clone, Copy)]
+struct Caller {
+    file: FileId,
+    mode: FileMode,
+}
+
+/// An ioctl of these. `namespace` is that of the node, if it has one.
 ///
 /// # Errors
 ///
-/// As the header states.
-pub(super) fn on_controller(handle: &Handle, call: Ioctl) -> Result<isize> {
-    let received = Received::read(call.argument)?;
-    let nsid = NamespaceId(received.envelope.nsid);
-    let namespace = match received.family()? {
-        Family::Admin => None,
-        Family::Io => {
-            let binding = handle.visit().ok_or(ENODEV)?;
-            Some(binding.controller().namespaces().find(nsid).ok_or(ENODEV)?)
-        }
+/// As the header states; ENOTTY for another number.
+pub(super) fn run(handle: &Handle, namespace: Option<&Namespace>, ioctl: Ioctl) -> Result<isize> {
+    let caller = Caller {
+        file: ioctl.file,
+        mode: mode(ioctl.mode),
     };
-    let mode = mode(call.mode);
-    run(
-        handle,
-        namespace.as_deref(),
-        Node::Controller,
-        mode,
-        &received,
-    )
+    match ioctl.command {
+        uapi::IOCTL_CALL => call(handle, namespace, ioctl.argument, caller).map(|()| 0),
+        uapi::IOCTL_CALL_ABORT => abort(handle, read_struct(ioctl.argument)?, ioctl.file),
+        _ => Err(ENOTTY),
+    }
 }
 
-/// `NVME_IOCTL_CALL` on `/dev/ngNnM`.
+/// A command of a ring that is one of these. `namespace` is that of the node, if
+/// it has one.
 ///
 /// # Errors
 ///
-/// As the header states.
-pub(super) fn on_namespace(handle: &Handle, namespace: &Namespace, call: Ioctl) -> Result<isize> {
-    let received = Received::read(call.argument)?;
-    let namespace = match received.family()? {
-        Family::Admin => None,
-        Family::Io if received.envelope.nsid != namespace.nsid().0 => return Err(EINVAL),
-        Family::Io => Some(namespace),
-    };
-    run(
-        handle,
-        namespace,
-        Node::Namespace,
-        mode(call.mode),
-        &received,
-    )
-}
-
-fn run(
+/// As the header states; EAGAIN to be issued again where it may sleep; ENOTTY
+/// for another number.
+pub(super) fn issue(
     handle: &Handle,
     namespace: Option<&Namespace>,
-    node: Node,
-    mode: FileMode,
-    received: &Received,
-) -> Result<isize> {
+    issue: Issue,
+    open: OpenMode,
+) -> Result<Issued> {
+    let caller = Caller {
+        file: issue.file_id(),
+        mode: mode(open),
+    };
+    let res = match issue.operation() {
+        uapi::URING_CMD_CALL => {
+            call_by_ring(handle, namespace, &issue, caller)?;
+            0
+        }
+        uapi::URING_CMD_CALL_ABORT => {
+            let count = abort(handle, issue.short_payload(), caller.file)?;
+            i32::try_from(count).unwrap_or(i32::MAX)
+        }
+        _ => return Err(ENOTTY),
+    };
+    issue.complete(Outcome { result: 0, res });
+    Ok(Issued::Settled)
+}
+
+fn call_by_ring(
+    handle: &Handle,
+    namespace: Option<&Namespace>,
+    issue: &Issue,
+    caller: Caller,
+) -> Result {
+    let asked: CallUring = issue.short_payload();
+    if issue.notice() == Notice::Poll {
+        return Err(EOPNOTSUPP);
+    }
+    if asked.reserved != 0 {
+        return Err(EINVAL);
+    }
+    // A worker, which may wait, does the rest.
+    if issue.blocking() == Blocking::Refused {
+        return Err(EAGAIN);
+    }
+    let address = issue.abi().address(asked.addr);
+    call(handle, namespace, address, caller).map_err(|error| match error {
+        EINTR if is_dying() => ECANCELED,
+        // Nobody calls again after a signal.
+        ERESTARTSYS => EINTR,
+        error => error,
+    })
+}
+
+fn call(handle: &Handle, namespace: Option<&Namespace>, address: usize, caller: Caller) -> Result {
+    let received = Received::read(address)?;
     let envelope = &received.envelope;
+    let found;
+    let (node, namespace) = match (received.family()?, namespace) {
+        (Family::Admin, None) => (Node::Controller, None),
+        (Family::Admin, Some(_)) => (Node::Namespace, None),
+        (Family::Io, None) => {
+            let binding = handle.visit().ok_or(ENODEV)?;
+            let nsid = NamespaceId(envelope.nsid);
+            found = binding.controller().namespaces().find(nsid);
+            (Node::Controller, Some(found.as_deref().ok_or(ENODEV)?))
+        }
+        (Family::Io, Some(namespace)) if namespace.nsid().0 != envelope.nsid => return Err(EINVAL),
+        (Family::Io, Some(namespace)) => (Node::Namespace, Some(namespace)),
+    };
     let call = Call {
         entry: envelope.entry(),
         namespace,
         node,
-        mode,
+        mode: caller.mode,
         timeout: timeout(envelope.timeout_ms),
         payload: received.payload()?,
+        tag: NonZero::new(envelope.tag).map(|number| Tag {
+            file: caller.file,
+            number,
+        }),
     };
     let called = handle.visit().ok_or(ENODEV)?.call(call)?;
-    received.answer(&called)?;
-    Ok(0)
+    received.answer(&called)
+}
+
+/// Returns how many commands have the tag.
+fn abort(handle: &Handle, asked: CallAbort, file: FileId) -> Result<isize> {
+    if asked.size as usize != size_of::<CallAbort>() || asked.flags != 0 {
+        return Err(EINVAL);
+    }
+    let tag = Tag {
+        file,
+        number: NonZero::new(asked.tag).ok_or(EINVAL)?,
+    };
+    let count = handle.visit().ok_or(ENODEV)?.abort(tag)?;
+    // CAST: No more than there are commands in queues.
+    Ok(count as isize)
 }
 
 /// `enum nvme_call_family`.

@@ -121,7 +121,7 @@ pub(super) fn on_controller(handle: &Handle, call: Ioctl) -> Result<isize> {
     match call.command {
         uapi::IOCTL_ADMIN_CMD => admin(handle, call, Node::Controller, Form::Short),
         uapi::IOCTL_ADMIN64_CMD => admin(handle, call, Node::Controller, Form::Long),
-        uapi::IOCTL_CALL => call::on_controller(handle, call),
+        uapi::IOCTL_CALL | uapi::IOCTL_CALL_ABORT => call::run(handle, None, call),
         uapi::IOCTL_IO_CMD => {
             let binding = handle.visit().ok_or(ENODEV)?;
             let only = binding.controller().namespaces().only();
@@ -150,7 +150,7 @@ pub(super) fn on_namespace(handle: &Handle, namespace: &Namespace, call: Ioctl) 
         uapi::IOCTL_IO_CMD => io(handle, namespace, call, node, Form::Short),
         uapi::IOCTL_IO64_CMD => io(handle, namespace, call, node, Form::Long),
         uapi::IOCTL_IO64_CMD_VEC => io(handle, namespace, call, node, Form::Vectored),
-        uapi::IOCTL_CALL => call::on_namespace(handle, namespace, call),
+        uapi::IOCTL_CALL | uapi::IOCTL_CALL_ABORT => call::run(handle, Some(namespace), call),
         uapi::IOCTL_SUBMIT_IO | SUBMIT_IO_COMPAT => submit_io(handle, namespace, call),
         _ => Err(ENOTTY),
     }

@@ -24,6 +24,7 @@ use crate::{
 };
 
 use super::{
+    call,
     ioctl::read_struct,
     passthrough::{mode, timeout, whole, PassthruCmd},
     pieces::Pieces,
@@ -115,7 +116,7 @@ pub(super) fn on_controller(handle: &Handle, issue: Issue, open: OpenMode) -> Re
         Some(operation) if operation.target == Target::Controller => {
             issue_to(handle, None, Node::Controller, operation, issue, open)
         }
-        operation => other(handle, issue, operation),
+        operation => other(handle, None, issue, open, operation),
     }
 }
 
@@ -132,7 +133,7 @@ pub(super) fn on_namespace(
     open: OpenMode,
 ) -> Result<Issued> {
     let Some(operation) = Operation::of(issue.operation()) else {
-        return other(handle, issue, None);
+        return other(handle, Some(namespace), issue, open, None);
     };
     let namespace = match operation.target {
         Target::Namespace => Some(namespace),
@@ -158,24 +159,29 @@ pub(super) fn cancel(handle: &Handle, cancellation: Cancellation) {
     }
 }
 
-/// What is no command for this node.
+/// What is no command for this node. `namespace` is that of the node, if it has
+/// one.
 ///
 /// # Errors
 ///
 /// ENOTTY; EOPNOTSUPP: the size of the ring's entries counts before the
-/// operation does. Those of [`register_buffer`].
-fn other(handle: &Handle, issue: Issue, operation: Option<Operation>) -> Result<Issued> {
-    match operation {
-        None if issue.operation() == uapi::URING_CMD_REGISTER_BUFFER => {
-            return register_buffer(handle, issue)
+/// operation does. Those of [`register_buffer`] and [`call::issue`].
+fn other(
+    handle: &Handle,
+    namespace: Option<&Namespace>,
+    issue: Issue,
+    open: OpenMode,
+    operation: Option<Operation>,
+) -> Result<Issued> {
+    match issue.operation() {
+        uapi::URING_CMD_REGISTER_BUFFER => return register_buffer(handle, issue),
+        uapi::URING_CMD_CALL | uapi::URING_CMD_CALL_ABORT => {
+            return call::issue(handle, namespace, issue, open)
         }
-        None => {
-            issue.payload::<PassthruCmd>()?;
-        }
-        Some(operation) if operation.form == Form::Large => {
-            issue.payload::<PassthruCmd>()?;
-        }
-        Some(_) => {}
+        _ => {}
+    }
+    if operation.is_none_or(|operation| operation.form == Form::Large) {
+        issue.payload::<PassthruCmd>()?;
     }
     Err(ENOTTY)
 }

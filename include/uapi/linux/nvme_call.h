@@ -54,7 +54,8 @@ enum nvme_call_family {
  *	or the header of the page says its length is; of a report of zones or of
  *	registrants, likewise; of a key's value, its length; in all other
  *	cases what the command transfers by its opcode and its dwords, and if
- *	nothing is known of it, @size_out. It may be more than @size_out, or
+ *	nothing is known of it, the larger one of @size_in and @size_out. It may
+ *	be more than @size_out, or
  *	than was transferred. Bytes of the room beyond it are left as they were.
  * @status: out: the status field of the completion: type, code and hints, as
  *	NVME_IOCTL_ADMIN64_CMD returns it; 0 is success. 0x370, Host Path Error,
@@ -127,5 +128,59 @@ struct nvme_call {
  * - ENOMEM.
  */
 #define NVME_IOCTL_CALL	_IOC(_IOC_READ | _IOC_WRITE, 'N', 0xaa, NVME_CALL_SIZE_VER0)
+
+/**
+ * struct nvme_call_uring - where the envelope of a ring's command is
+ * @addr: address of a &struct nvme_call
+ * @reserved: must be zero
+ *
+ * NVME_URING_CMD_CALL is an IORING_OP_URING_CMD on /dev/nvmeN or /dev/ngNnM, on
+ * a ring with entries of any size, with this structure at sqe->cmd. It does what
+ * NVME_IOCTL_CALL does, in a worker of the submitter's: the envelope is read
+ * when that begins, and is filled in before the completion is posted. Until
+ * then the memory has to stay. cqe->res is 0 or a negative errno, those of
+ * NVME_IOCTL_CALL and:
+ *
+ * - EOPNOTSUPP: the ring polls (IORING_SETUP_IOPOLL);
+ * - ECANCELED: the process is gone; nothing was written.
+ */
+struct nvme_call_uring {
+	__u64 addr;
+	__u64 reserved;
+};
+
+#define NVME_URING_CMD_CALL	_IOWR('N', 0x98, struct nvme_call_uring)
+
+/**
+ * struct nvme_call_abort - a command to abort
+ * @size: size of the struct
+ * @flags: must be zero
+ * @tag: what &struct nvme_call had as its tag; not 0
+ *
+ * NVME_IOCTL_CALL_ABORT has the controller told, by Abort commands, that it need
+ * not go on with the commands which were sent in an envelope with this tag
+ * through the same open file (whichever descriptor of it) and are not completed.
+ * It returns how many there are, at once: several Aborts wait for one another,
+ * as the controller takes only so many at a time. What becomes of each command
+ * is in its own answer: status 0x007 if it was aborted, and anything else if the
+ * Abort came too late or the controller does not care. One that outlives its
+ * Abort by long leads to a reset, as does one that timed out.
+ *
+ * - EINVAL: another size, flags, or no tag;
+ * - ENOENT: no such command is with the controller: it is completed, not sent
+ *   yet, or somebody else's;
+ * - EFAULT;
+ * - ENODEV: the controller is gone.
+ *
+ * NVME_URING_CMD_CALL_ABORT does the same, with this structure at sqe->cmd.
+ */
+struct nvme_call_abort {
+	__u32 size;
+	__u32 flags;
+	__u64 tag;
+};
+
+#define NVME_IOCTL_CALL_ABORT	_IOW('N', 0xab, struct nvme_call_abort)
+#define NVME_URING_CMD_CALL_ABORT	_IOW('N', 0x99, struct nvme_call_abort)
 
 #endif /* _UAPI_LINUX_NVME_CALL_H */

@@ -50,6 +50,7 @@ use super::{
     inquiry::Inquiry,
     io_queues::{IoQueueLimits, IoQueues},
     namespaces::Namespaces,
+    outstanding::Tag,
     stream::EventStream,
     submit::Submission,
 };
@@ -320,6 +321,14 @@ impl Controller {
             return false;
         }
         true
+    }
+
+    /// Has the commands aborted that a process names so, as soon as
+    /// [`Self::look_after_commands`] is called. Returns how many there are.
+    pub(super) fn abort_tagged(&self, tag: Tag) -> usize {
+        self.submissions().fold(0, |count, queue| {
+            count.saturating_add(queue.abort_tagged(tag))
+        })
     }
 
     /// All queues that commands can be sent to.

@@ -27,7 +27,7 @@ use kernel::{prelude::*, sync::Arc};
 use self::reply::ReplyKind;
 use super::{
     bindings,
-    file_operations::{Abi, Blocking},
+    file_operations::{Abi, Blocking, FileId},
     mapping::Direction,
     pins::{Pins, RawPins, RawPinsKind, Room, Runs, UserRange},
     spare::Spare,
@@ -118,6 +118,13 @@ impl Issue {
                 .cast::<[u32; 4]>()
                 .read_unaligned()
         }
+    }
+
+    /// The file it is issued on.
+    pub(crate) fn file_id(&self) -> FileId {
+        // SAFETY: By the requirement of `new`, the command is valid, and has a
+        // file.
+        FileId::of(unsafe { (*self.command.as_ptr()).file }.cast())
     }
 
     /// `sqe->cmd_op`.
