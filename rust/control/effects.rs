@@ -13,7 +13,10 @@ use kernel::{
 };
 
 use crate::{
-    engine::policy::{Command, CommandSet},
+    engine::policy::{
+        census::{census, Census},
+        Command, CommandSet, Node,
+    },
     glue::dma::Buffer,
     spec::{
         command::{LogPageRead, NamespaceId, RetainEvent, SubmissionEntry},
@@ -81,6 +84,12 @@ impl EffectsLogs {
             None => others.push((set, table), GFP_KERNEL)?,
         }
         Ok(())
+    }
+
+    /// Which commands of a command set there are, and who may send them through
+    /// a `node`.
+    pub(crate) fn census(&self, set: CommandSet, node: Node) -> Census {
+        census(set, node, |command| self.of(command))
     }
 
     /// What the log says of a command; `None` without a log.

@@ -20,6 +20,7 @@ use super::{
     namespace::NamespaceNode,
     sysfs::{
         controller,
+        generic,
         subsystem::{self, Subsystem}, //
     },
 };
@@ -73,7 +74,7 @@ impl Names {
                 &controller::ATTRIBUTES,
             )?,
             subsystem: Class::new(self.subsystem_class, None, &subsystem::ATTRIBUTES)?,
-            generic: Class::new(self.generic_class, None, &[])?,
+            generic: Class::new(self.generic_class, None, &generic::ATTRIBUTES)?,
         })
     }
 }

@@ -35,6 +35,16 @@ pub(crate) struct NamespaceNode {
     namespace: Arc<Namespace>,
 }
 
+impl NamespaceNode {
+    pub(super) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    pub(super) fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+}
+
 /// An open `/dev/ngNnM`.
 pub(crate) struct NamespaceFile(Arc<NamespaceNode>);
 

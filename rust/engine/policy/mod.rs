@@ -10,12 +10,14 @@
 //! - [`permission`]: nobody, an administrator, or anyone.
 //! - [`implied`]: how long the buffers of the command have to be.
 //! - [`extent_bytes`]: how much data the controller had.
+//! - [`census`]: all opcodes at once, for those who want to know beforehand.
 //! - [`effect`]: what must be quiet meanwhile, what is stale afterwards.
 //! - [`lesson`]: what a completed command changed for the driver and for those
 //!   who read events.
 //! - [`event_configuration`] and [`abort_target`]: what the driver has to look
 //!   at before it passes the command on.
 
+pub(crate) mod census;
 pub(crate) mod effect;
 pub(crate) mod extent;
 mod feature;

@@ -14,6 +14,7 @@ use kernel::{
 
 use crate::{
     control::handle::Handle,
+    engine::policy::{census::Census, CommandSet, Node},
     glue::class::{numa_node, Attribute},
     spec::{
         identifier::{SubsystemNqn, Text},
@@ -23,7 +24,7 @@ use crate::{
 };
 
 /// Attributes of a controller.
-pub(crate) static ATTRIBUTES: [Attribute<Handle>; 16] = [
+pub(crate) static ATTRIBUTES: [Attribute<Handle>; 19] = [
     Attribute::readable(c"model", |handle, to| {
         identified(handle, |identify| {
             writeln!(to, "{}", Text(&identify.model_number))
@@ -62,6 +63,16 @@ pub(crate) static ATTRIBUTES: [Attribute<Handle>; 16] = [
     Attribute::readable(c"kato", |_, to| Ok(writeln!(to, "0")?)),
     // Only controllers on fabrics report one.
     Attribute::readable(c"dctype", |_, to| Ok(writeln!(to, "none")?)),
+    Attribute::readable(c"admin_commands", |handle, to| {
+        let supported = admin_commands(handle)?.supported.ok_or(ENODATA)?;
+        Ok(writeln!(to, "{}", supported)?)
+    }),
+    Attribute::readable(c"admin_commands_permitted", |handle, to| {
+        Ok(writeln!(to, "{}", admin_commands(handle)?.permitted)?)
+    }),
+    Attribute::readable(c"admin_commands_unprivileged", |handle, to| {
+        Ok(writeln!(to, "{}", admin_commands(handle)?.unprivileged)?)
+    }),
     Attribute::writable(c"reset_controller", |handle, _| reset_controller(handle)),
     Attribute::writable(c"rescan_controller", |handle, _| rescan_controller(handle)),
 ];
@@ -74,6 +85,14 @@ pub(super) fn identified(
     let binding = handle.visit().ok_or(ENODEV)?;
     let identity = binding.controller().identity().lock();
     Ok(write(identity.as_ref().ok_or(ENODATA)?)?)
+}
+
+/// What admin commands there are and who may send them; the node does not
+/// matter.
+fn admin_commands(handle: &Handle) -> Result<Census> {
+    let binding = handle.visit().ok_or(ENODEV)?;
+    let effects = binding.controller().effects();
+    Ok(effects.census(CommandSet::Admin, Node::Controller))
 }
 
 fn controller_type(identify: &IdentifyController) -> &'static str {

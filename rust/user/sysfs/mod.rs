@@ -8,5 +8,6 @@
 //! files are there that it needs.
 
 pub(crate) mod controller;
+pub(crate) mod generic;
 pub(crate) mod namespace;
 pub(crate) mod subsystem;

@@ -3,6 +3,7 @@
 //! What is expected of each opcode, feature and structure stands here as
 //! numbers, so that nothing is compared with the table it comes from.
 
+mod census;
 mod effect;
 mod extent;
 mod length;
