@@ -97,7 +97,7 @@ kselftest: liar providers examples
 	@scripts/in-tree make -C tests/kselftest
 	@scripts/in-root make -C tests/fuzz
 
-# How to send commands without a library.
+# How to send commands without a library; the kselftests run them.
 examples: setup-quiet
 	@scripts/in-root make -s -C examples
 
