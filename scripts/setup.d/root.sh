@@ -12,7 +12,7 @@ readonly packages=(
 	build-essential gcc-14 make flex bison bc libelf-dev libssl-dev pahole cpio kmod rsync xz-utils zstd python3
 	rustc rust-src rustfmt rust-clippy cargo bindgen clang lld llvm git dkms
 	# tests, 32-bit programs included, and the clients they use
-	gcc-multilib libc6-dev-i386 liburing-dev shellcheck mypy
+	gcc-multilib libc6-dev-i386 liburing-dev shellcheck mypy mandoc
 	nvme-cli fio smartmontools driverctl pciutils strace jq
 	# the VM
 	busybox-static udev procps psmisc util-linux bsdextrautils iproute2 less
