@@ -269,7 +269,7 @@ impl Metadata {
         }
         // Only to see whether the process may access it so.
         drop(Pins::new(&[range], direction, Room::TwoWords, None)?);
-        let buffer = Buffer::new(device, range.length_bytes)?;
+        let buffer = Buffer::charged(device, range.length_bytes)?;
         // What the controller does not write stays as it was.
         copy(
             core::slice::from_ref(&buffer),
@@ -298,7 +298,7 @@ impl Metadata {
 fn pages_of(device: &DmaDevice, length_bytes: usize) -> Result<KVVec<Buffer>> {
     let mut pages = KVVec::new();
     for _ in 0..length_bytes.div_ceil(PAGE_BUFFER_BYTES) {
-        pages.push(Buffer::new(device, PAGE_BUFFER_BYTES)?, GFP_KERNEL)?;
+        pages.push(Buffer::charged(device, PAGE_BUFFER_BYTES)?, GFP_KERNEL)?;
     }
     Ok(pages)
 }

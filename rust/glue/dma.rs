@@ -7,7 +7,10 @@
 use core::mem::size_of;
 
 use kernel::{
-    alloc::flags::{__GFP_NOWARN, __GFP_ZERO},
+    alloc::{
+        flags::{GFP_KERNEL_ACCOUNT, __GFP_NOWARN, __GFP_ZERO},
+        Flags,
+    },
     device::{Bound, Device},
     dma::Coherent,
     io::{io_project, Io},
@@ -105,10 +108,24 @@ impl Buffer {
     ///
     /// ENOMEM; EINVAL for no bytes.
     pub(crate) fn new(device: &DmaDevice, length_bytes: usize) -> Result<Self> {
+        Self::allocate(device, length_bytes, GFP_KERNEL)
+    }
+
+    /// As [`Self::new`], for data of the calling process, which is charged for
+    /// it (memory cgroup).
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
+    pub(crate) fn charged(device: &DmaDevice, length_bytes: usize) -> Result<Self> {
+        Self::allocate(device, length_bytes, GFP_KERNEL_ACCOUNT)
+    }
+
+    fn allocate(device: &DmaDevice, length_bytes: usize, flags: Flags) -> Result<Self> {
         Ok(Self(Coherent::zeroed_slice(
             device.bound(),
             length_bytes,
-            GFP_KERNEL | __GFP_NOWARN,
+            flags | __GFP_NOWARN,
         )?))
     }
 

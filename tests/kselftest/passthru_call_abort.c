@@ -4,6 +4,8 @@
 
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "lib/call.h"
@@ -358,6 +360,89 @@ TEST_F_TIMEOUT(tags, a_killed_submitter_gets_nothing, 60)
 	EXPECT_EQ(0, memcmp(&before, shared, CALL_BYTES));
 	EXPECT_TRUE(memory_is(shared + 1, BLOCK, 0x5a));
 	munmap(shared, 4096);
+}
+
+#define GROUPS "/sys/fs/cgroup"
+#define GROUP GROUPS "/envelopes"
+#define CHARGED 4
+
+static long group_bytes(void)
+{
+	char text[32] = "";
+
+	return read_file(GROUP "/memory.current", text, sizeof(text)) ? -1 : strtol(text, NULL, 10);
+}
+
+/* Says so when its memory is all there, and then has as many commands in flight. */
+static void fill_group(const struct passthru *nodes, unsigned int bytes, int ready, int go)
+{
+	struct tagged tagged[CHARGED];
+	struct call calls[CHARGED];
+	unsigned int i;
+	char byte = 0;
+
+	if (write_file(GROUP "/cgroup.procs", "0"))
+		_exit(1);
+	for (i = 0; i < CHARGED; i++) {
+		struct envelope envelope = envelope_new(bytes);
+
+		memset(envelope.payload, 0, bytes);
+		fill_read(envelope.call, i + 1);
+		envelope.call->cdw12 = bytes / BLOCK - 1;
+		envelope.call->size_out = bytes;
+		tagged[i] = (struct tagged){ nodes->ns, envelope.call };
+		/* What else there is to be charged for is so by then. */
+		if (send_tagged(&tagged[i]))
+			_exit(2);
+	}
+	if (write(ready, &byte, 1) != 1 || read(go, &byte, 1) != 1)
+		_exit(3);
+	for (i = 0; i < CHARGED; i++)
+		call_start(&calls[i], send_tagged, &tagged[i]);
+	for (i = 0; i < CHARGED; i++)
+		call_finish(&calls[i]);
+	_exit(0);
+}
+
+/* The copy of the data is memory of the process: nobody can have more than the group may. */
+TEST_F_TIMEOUT(tags, the_process_is_charged_for_its_data, 60)
+{
+	int limit = transfer_limit(&self->nodes), ready[2], go[2], status;
+	long before, during;
+	pid_t child;
+	char byte = 0;
+
+	ASSERT_LT(0, limit);
+	if (!path_exists(GROUPS "/cgroup.controllers"))
+		ASSERT_EQ(0, mount("none", GROUPS, "cgroup2", 0, NULL));
+	ASSERT_EQ(0, write_file(GROUPS "/cgroup.subtree_control", "+memory"));
+	ASSERT_TRUE(mkdir(GROUP, 0755) == 0 || errno == EEXIST);
+	ASSERT_EQ(0, pipe(ready));
+	ASSERT_EQ(0, pipe(go));
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child)
+		fill_group(&self->nodes, limit, ready[1], go[0]);
+	ASSERT_EQ(1, read(ready[0], &byte, 1));
+	before = group_bytes();
+	ASSERT_LT(CHARGED * (long)limit, before);
+	ASSERT_EQ(0, slow_down(1, 0));
+	ASSERT_EQ(0, trace_start(&self->trace));
+	ASSERT_EQ(1, write(go[1], &byte, 1));
+	ASSERT_TRUE(wait_until(trace_count(&self->trace, IO_COMMAND) == CHARGED));
+	during = group_bytes();
+	/* At least what the last ones have; the kernel charges in lots of some pages. */
+	EXPECT_LT((CHARGED - 2) * (long)limit, during - before) {
+		TH_LOG("%ld bytes before, %ld during", before, during);
+	}
+	ASSERT_EQ(0, slow_down(0, 0));
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(0, rmdir(GROUP));
+	close(ready[0]);
+	close(ready[1]);
+	close(go[0]);
+	close(go[1]);
 }
 
 /* On rings of all kinds the ring's command does what the ioctl does. */
