@@ -10,7 +10,7 @@ use zerocopy::little_endian::U64;
 
 use crate::{
     engine::prp::{
-        count_pages, describe, list_pages, DataPointer, ListMemory, Segment, Unfit,
+        count_pages, describe, entries, list_pages, DataPointer, ListMemory, Segment, Unfit,
         ENTRIES_PER_LIST_PAGE, PAGE_BYTES,
     },
     spec::command::DmaAddress,
@@ -110,7 +110,10 @@ fn check(segments: &[Segment]) {
             .iter()
             .map(|segment| (segment.address.0, segment.length_bytes)),
     );
-    assert_eq!(bytes(controller_reads(pointer, length, &list)), wanted);
+    let read = controller_reads(pointer, length, &list);
+    let entries: Vec<_> = entries(segments.iter().copied()).collect();
+    assert!(read.iter().map(|&(begin, _)| begin).eq(entries));
+    assert_eq!(bytes(read), wanted);
     // No page of the list was asked for in vain.
     if list.count > 0 {
         let mut shorter = Pages::new(list.count - 1);
