@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The slot of the controller that can be unplugged. */
+#ifndef SLOT_H
+#define SLOT_H
+
+#include <stddef.h>
+
+#include "controller.h"
+
+/* The PCI address of the port above. */
+int slot_port(const struct controller *controller, char *port, size_t size);
+
+/* Pulls the controller out without a word, and plugs it in again, bound: both wait for the end of it. */
+int slot_pull(const struct controller *controller, const char *port);
+int slot_plug(struct controller *controller);
+
+#endif /* SLOT_H */
