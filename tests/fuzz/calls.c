@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/nvme_buffer.h>
+#include <linux/nvme_call.h>
 #include <linux/nvme_event.h>
 #include <poll.h>
 #include <stdio.h>
@@ -18,9 +19,11 @@
 /* So many calls on a ring, on average, before it is closed, whatever is in flight. */
 #define RING_LIFE 200
 #define NODES 2
+/* Tags are used again and again, so that some of them are in use. */
+#define TAGS 8
 
 const char *const kind_names[KINDS] = {
-	"read", "seek", "poll", "event ioctl", "command ioctl", "other ioctl", "ring", "file", "reset",
+	"read", "seek", "poll", "event ioctl", "command ioctl", "envelope", "other ioctl", "ring", "file", "reset",
 };
 
 #define TELL(caller, ...) \
@@ -205,6 +208,9 @@ static long call_seek(struct caller *caller)
 						   random_below(random, 2000) * 16;
 	int whence = random_below(random, 6), fd = file(caller);
 
+	/* What most others ask for is not there. */
+	if (random_once_in(random, 4))
+		offset = 0;
 	TELL(caller, "lseek(%d, %#lx, %d)", fd, offset, whence);
 	return lseek(fd, offset, whence);
 }
@@ -320,6 +326,54 @@ static long call_command_ioctl(struct caller *caller)
 	return ioctl(fd, request, argument);
 }
 
+/* Puts an envelope into the caller's memory; its payload follows it. */
+static struct nvme_call *envelope(struct caller *caller)
+{
+	struct random *random = &caller->random;
+	bool admin = random_once_in(random, 2);
+	struct nvme_passthru_cmd64 like = command(caller, admin);
+	struct nvme_call *call = (void *)(caller->arena + random_below(random, 32) * PAGE);
+
+	*call = (struct nvme_call){
+		.size = sizeof(*call), .family = admin ? NVME_CALL_ADMIN : NVME_CALL_IO,
+		.command = like.opcode, .nsid = like.nsid, .tag = random_below(random, TAGS),
+		.cdw10 = like.cdw10, .cdw11 = like.cdw11, .cdw12 = like.cdw12, .cdw13 = like.cdw13,
+		.cdw14 = like.cdw14, .timeout_ms = like.timeout_ms,
+		.size_in = like.opcode & 1 ? like.data_len : 0,
+		.size_out = like.opcode & 2 ? like.data_len : 0,
+		.size_metadata = like.metadata_len,
+		.flags = random_once_in(random, 4) ? NVME_CALL_TRUNCATE : 0,
+	};
+	if (random_once_in(random, 16))
+		call->size_in = random_edge(random);
+	if (random_once_in(random, 16))
+		call->size_out = random_edge(random);
+	if (random_once_in(random, 32))
+		call->size = random_once_in(random, 2) ? random_below(random, 2 * PAGE) :
+							random_edge(random);
+	if (random_once_in(random, 64))
+		random_fill(random, call, 12);
+	return call;
+}
+
+static long call_envelope(struct caller *caller)
+{
+	struct random *random = &caller->random;
+	struct nvme_call_abort abort = { .size = sizeof(abort), .tag = random_below(random, TAGS) };
+	struct nvme_call *call = envelope(caller);
+	void *argument = random_once_in(random, 64) ? (void *)pointer(caller) : call;
+	int fd = file(caller);
+
+	if (random_once_in(random, 4)) {
+		TELL(caller, "ioctl(%d, abort), tag %llu", fd, abort.tag);
+		return ioctl(fd, NVME_IOCTL_CALL_ABORT, &abort);
+	}
+	TELL(caller, "ioctl(%d, call), family %u opcode %#x nsid %#x sizes %#x %#x %#x %#x cdw10 %#x cdw12 %#x",
+	     fd, call->family, call->command, call->nsid, call->size, call->size_in, call->size_out,
+	     call->size_metadata, call->cdw10, call->cdw12);
+	return ioctl(fd, NVME_IOCTL_CALL, argument);
+}
+
 static long call_other_ioctl(struct caller *caller)
 {
 	struct random *random = &caller->random;
@@ -383,6 +437,7 @@ static long call_ring(struct caller *caller)
 	static const unsigned int operations[] = {
 		NVME_URING_CMD_IO, NVME_URING_CMD_IO, NVME_URING_CMD_IO_VEC, NVME_URING_CMD_ADMIN,
 		NVME_URING_CMD_ADMIN_VEC, NVME_URING_CMD_REGISTER_BUFFER, NVME_URING_CMD_EVENTS,
+		NVME_URING_CMD_CALL, NVME_URING_CMD_CALL_ABORT,
 	};
 	struct random *random = &caller->random;
 	struct ring_command made = {
@@ -405,6 +460,17 @@ static long call_ring(struct caller *caller)
 	/* The same up to the last word, which is reserved here. */
 	memcpy(&made.command, &like, sizeof(made.command));
 	made.command.rsvd2 = 0;
+	if (made.operation == NVME_URING_CMD_CALL) {
+		struct nvme_call_uring address = { .addr = (uintptr_t)envelope(caller) };
+
+		memcpy(&made.command, &address, sizeof(address));
+	} else if (made.operation == NVME_URING_CMD_CALL_ABORT) {
+		struct nvme_call_abort abort = {
+			.size = sizeof(abort), .tag = random_below(random, TAGS),
+		};
+
+		memcpy(&made.command, &abort, sizeof(abort));
+	}
 	if (random_once_in(random, 16))
 		random_fill(random, (char *)&made.command + 16, 24);
 	if (random_once_in(random, 32))
@@ -437,10 +503,11 @@ void caller_call(struct caller *caller)
 		{ KIND_READ, 10, call_read }, { KIND_SEEK, 6, call_seek }, { KIND_POLL, 4, call_poll },
 		{ KIND_EVENT_IOCTL, 15, call_event_ioctl },
 		{ KIND_COMMAND_IOCTL, 25, call_command_ioctl },
+		{ KIND_ENVELOPE, 15, call_envelope },
 		{ KIND_OTHER_IOCTL, 5, call_other_ioctl }, { KIND_RING, 35, call_ring },
 		{ KIND_FILE, 2, call_file },
 	};
-	unsigned int share = random_below(&caller->random, 102), i;
+	unsigned int share = random_below(&caller->random, 117), i;
 	enum kind kind = KIND_RESET;
 	long result;
 
