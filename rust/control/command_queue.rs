@@ -321,7 +321,8 @@ impl CommandQueue {
             Owner::Completed => Completed::Told,
         };
         if !aborted {
-            let _ = self.commands.remove(id);
+            // It is there: it was found by its id.
+            let _ = self.commands.take(self.commands.index(id));
         }
         Some((entry, completed))
     }

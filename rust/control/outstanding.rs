@@ -234,6 +234,7 @@ pub(super) struct Outstanding {
 
 impl Outstanding {
     /// A command that is being sent.
+    #[inline(always)]
     pub(super) fn new(opcode: u8, owner: Owner, patience: Patience) -> Self {
         Self {
             owner,

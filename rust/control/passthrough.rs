@@ -98,9 +98,12 @@ impl Request<'_> {
     }
 
     fn data_bytes(&self) -> u64 {
-        self.data.iter().fold(0, |sum: u64, range| {
-            sum.saturating_add(range.length_bytes as u64)
-        })
+        match self.data {
+            [range] => range.length_bytes as u64,
+            ranges => ranges.iter().fold(0, |sum: u64, range| {
+                sum.saturating_add(range.length_bytes as u64)
+            }),
+        }
     }
 
     pub(super) fn given(&self) -> Given {

@@ -144,7 +144,7 @@ impl Binding {
         let started = match self.place(prepared, request, checked.implied, buffer, queue) {
             Ok(()) => {
                 if let Some(issue) = prepared.issue.as_ref() {
-                    issue.offer_early(queue.id().0);
+                    issue.offer_early(|| queue.id().0);
                 }
                 let patience = patience(request);
                 queue.start(prepared, &mut request.entry, patience, epoch)
@@ -220,9 +220,7 @@ impl Binding {
         let memory = &mut prepared.memory;
         // The list of pieces was read again, and the format may have changed,
         // since the command was checked.
-        let mapped_bytes = memory.segments().iter().fold(0, |sum: u64, segment| {
-            sum.saturating_add(segment.length_bytes)
-        });
+        let mapped_bytes = memory.length_bytes();
         if mapped_bytes < least_bytes || mapped_bytes > self.data_limit_bytes() {
             return Err(EINVAL.into());
         }

@@ -29,11 +29,11 @@ pub(super) enum Memory {
 }
 
 impl Memory {
-    pub(super) fn segments(&self) -> &[Segment] {
+    pub(super) fn length_bytes(&self) -> u64 {
         match self {
-            Self::Nowhere => &[],
-            Self::Few(few) => few.segments(),
-            Self::Scratch(scratch) => scratch.mapping.segments(),
+            Self::Nowhere => 0,
+            Self::Few(few) => few.length_bytes(),
+            Self::Scratch(scratch) => scratch.mapping.length_bytes(),
         }
     }
 

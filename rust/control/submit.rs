@@ -56,6 +56,7 @@ pub(super) struct Prepared {
 
 impl Prepared {
     /// The owner of the command in a queue with this number, once.
+    #[inline(always)]
     pub(super) fn own(&mut self, queue: QueueId) -> Option<Owner> {
         let issue = self.issue.take()?;
         Some(Owner::Ring {

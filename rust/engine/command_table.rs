@@ -119,7 +119,8 @@ where
         self.free_count > kept_back
     }
 
-    fn index(&self, id: CommandId) -> u16 {
+    /// Which slot a command with this id is in.
+    pub(crate) fn index(&self, id: CommandId) -> u16 {
         id.0 & (1_u16.wrapping_shl(self.slot_bits).wrapping_sub(1))
     }
 
@@ -132,6 +133,7 @@ where
     /// # Errors
     ///
     /// [`TableFull`]: `command` is dropped; retry after a completion.
+    #[inline(always)]
     pub(crate) fn insert(&mut self, claim: Claim, command: T) -> Result<CommandId, TableFull> {
         if !self.has_room(claim) {
             return Err(TableFull);

@@ -185,6 +185,12 @@ impl FewSegments {
         self.few.noted()
     }
 
+    pub(crate) fn length_bytes(&self) -> u64 {
+        // Those that are not noted are empty.
+        let [first, second] = self.few.segments;
+        first.length_bytes.saturating_add(second.length_bytes)
+    }
+
     /// Ends the access of `device`, the one it was made for. Any context.
     pub(crate) fn unmap(&mut self, device: &DmaDevice) {
         unmap(device, self.direction, &mut self.few);
@@ -222,6 +228,12 @@ impl Mapping {
     /// What the device sees.
     pub(crate) fn segments(&self) -> &[Segment] {
         &self.segments
+    }
+
+    pub(crate) fn length_bytes(&self) -> u64 {
+        self.segments.iter().fold(0, |sum: u64, segment| {
+            sum.saturating_add(segment.length_bytes)
+        })
     }
 
     /// Maps `ranges`, which are what was pinned, in as few segments as their

@@ -370,6 +370,9 @@ impl Pins {
 
 impl Drop for Pins {
     fn drop(&mut self) {
+        if let PinnedRuns::Few([PageRun::NONE, _]) = self.runs {
+            return;
+        }
         for run in self.runs() {
             // SAFETY: Pinned by the type invariant; no device accesses them any
             // more.

@@ -62,6 +62,7 @@ impl FileOperations for NamespaceFile {
 }
 
 impl RingOperations for NamespaceFile {
+    #[inline(always)]
     fn issue(self: Pin<&Self>, issue: Issue, mode: OpenMode) -> Result<Issued> {
         ring::on_namespace(&self.0.handle, &self.0.namespace, issue, mode)
     }

@@ -126,6 +126,7 @@ pub(super) fn on_controller(handle: &Handle, issue: Issue, open: OpenMode) -> Re
 /// # Errors
 ///
 /// ENOTTY for an unknown operation; else as [`issue_to`].
+#[inline(always)]
 pub(super) fn on_namespace(
     handle: &Handle,
     namespace: &Namespace,

@@ -56,16 +56,11 @@ pub(crate) struct Effect {
     pub(crate) after: Aftermath,
 }
 
-impl Effect {
-    /// A command that changes nothing but what it transfers.
-    pub(super) const NONE: Self = Self {
-        before: Quiesce::Nothing,
-        after: Aftermath {
-            controller: Knowledge::Valid,
-            namespaces: Knowledge::Valid,
-        },
-    };
-}
+/// Whatever makes an [`Effect`] other than none.
+pub(super) const NOT_NOTHING: CommandEffects = CommandEffects::EXECUTION
+    .or(CommandEffects::CONTROLLER_CAPABILITY)
+    .or(CommandEffects::NAMESPACE_CAPABILITY)
+    .or(CommandEffects::NAMESPACE_INVENTORY);
 
 /// The effects of `command`. `logged` is what the Commands Supported and
 /// Effects log of its command set says of it, if there is one.

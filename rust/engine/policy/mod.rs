@@ -85,8 +85,8 @@ impl<'a> Command<'a> {
 /// Whether the driver has something to do about a command besides passing it
 /// on: before, because it disturbs others, or afterwards.
 pub(crate) fn concerns_driver(command: Command<'_>, logged: Option<CommandEffects>) -> bool {
-    let effect = effect(command, logged);
-    effect != effect::Effect::NONE || !matches!(command.row().teaches, lesson::Teaches::Nothing)
+    let effects = effect::combined(command, logged);
+    effects.has(effect::NOT_NOTHING) || !matches!(command.row().teaches, lesson::Teaches::Nothing)
 }
 
 /// The value of a Set Features for Asynchronous Event Configuration. To be

@@ -77,6 +77,7 @@ const HARMLESS: CommandEffects = CommandEffects::SUPPORTED
 /// Who may send `command` through a `node` opened with this `mode`. `logged` is
 /// what the Commands Supported and Effects log of its command set says of it,
 /// if there is one.
+#[inline(always)]
 pub(crate) fn permission(
     command: Command<'_>,
     logged: Option<CommandEffects>,

@@ -49,13 +49,13 @@ impl Cancellation {
 }
 
 impl Issue {
-    /// Has io_uring know of the command before it is sent to `queue`, if it might
+    /// Has io_uring know of the command before it is sent to a queue, if it might
     /// be over before the call that issues it is.
-    pub(crate) fn offer_early(&self, queue: u16) {
+    pub(crate) fn offer_early(&self, queue: impl FnOnce() -> u16) {
         if !self.has(bindings::io_uring_cmd_flags_IO_URING_F_UNLOCKED) {
             return;
         }
-        self.note_queue(queue);
+        self.note_queue(queue());
         // SAFETY: The command is being issued.
         unsafe { offer(self.command, self.flags) };
     }

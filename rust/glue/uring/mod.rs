@@ -241,6 +241,7 @@ impl Issue {
 
     /// Makes the command the driver's until it is completed. `pins` stay until
     /// then; `queue` is for whoever polls.
+    #[inline]
     pub(crate) fn queue(self, pins: Option<Pins>, queue: u16) -> RingCommand {
         let (held, mut pins) = Pins::into_raw(pins);
         let reply = match self.reply {
@@ -495,10 +496,10 @@ unsafe fn finish(command: NonNull<bindings::io_uring_cmd>, flags: u32, finisher:
         // are finished; the ring's lock is held here.
         unsafe { cancel::restore(command) };
     }
-    let reply = match data.reply {
-        ReplyKind::Entry | ReplyKind::EntryPolled => Some(Reply::Entry),
-        // CAST: It was an address.
-        kind => kind.at(data.pins.take_word() as usize),
+    let kind = data.reply;
+    let place = match kind {
+        ReplyKind::Entry | ReplyKind::EntryPolled => 0,
+        _ => data.pins.take_word(),
     };
     // SAFETY: By the invariant of `Data`; this is the only use.
     drop(unsafe { Pins::from_raw(data.held, data.pins) });
@@ -506,17 +507,35 @@ unsafe fn finish(command: NonNull<bindings::io_uring_cmd>, flags: u32, finisher:
         result: data.result,
         res: data.res,
     };
-    let end = match reply {
-        Some(Reply::Entry) => End::large(outcome),
+    let end = match kind {
+        ReplyKind::Entry | ReplyKind::EntryPolled => End::large(outcome),
+        // CAST: It was an address.
+        //
         // SAFETY: By the safety requirement.
-        Some(Reply::Memory(place)) if unsafe { finisher.has_memory(command) } => {
-            End::small(place.write(outcome))
-        }
-        Some(Reply::Memory(_)) => End::small(ECANCELED.to_errno()),
-        None => End::small(EFAULT.to_errno()),
+        kind => unsafe { in_memory(command, kind.at(place as usize), outcome, finisher) },
     };
     // SAFETY: By the safety requirement.
     unsafe { done(command, end, flags) };
+}
+
+/// Gives a result to a process that wants it in its memory.
+///
+/// # Safety
+///
+/// `command` must be valid.
+#[cold]
+unsafe fn in_memory(
+    command: NonNull<bindings::io_uring_cmd>,
+    place: Option<Place>,
+    outcome: Outcome,
+    finisher: Finisher,
+) -> End {
+    End::small(match place {
+        None => EFAULT.to_errno(),
+        // SAFETY: By the safety requirement.
+        Some(place) if unsafe { finisher.has_memory(command) } => place.write(outcome),
+        Some(_) => ECANCELED.to_errno(),
+    })
 }
 
 /// The last part of [`RingCommand::complete`], in the task of the command or,

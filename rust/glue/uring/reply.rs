@@ -51,18 +51,17 @@ pub(super) enum ReplyKind {
 }
 
 impl ReplyKind {
-    /// Puts a reply together again; `None` if it was [lost](Self::Lost).
-    pub(super) fn at(self, address: usize) -> Option<Reply> {
+    /// Where in memory, if there and not [lost](Self::Lost).
+    pub(super) fn at(self, address: usize) -> Option<Place> {
         let failure = match self {
-            Self::Entry | Self::EntryPolled => return Some(Reply::Entry),
             Self::Memory => Failure::Status,
             Self::MemoryOrError => Failure::Error,
-            Self::Lost => return None,
+            Self::Entry | Self::EntryPolled | Self::Lost => return None,
         };
-        Some(Reply::Memory(Place {
+        Some(Place {
             result: address,
             failure,
-        }))
+        })
     }
 }
 
