@@ -217,14 +217,14 @@ static int push_call(struct ring *ring, int fd, struct nvme_call *call, unsigned
 TEST_F_TIMEOUT(tags, aborts_race_with_completions, 3600)
 {
 	unsigned int sent[DEPTH] = {}, ended[DEPTH] = {}, found = 0, missed = 0, aborted = 0, good = 0;
-	unsigned int i, total = 0, turn = 0;
-	bool asked[DEPTH] = {};
+	unsigned int i, total = 0;
+	long long ask_at[DEPTH] = {};	/* when to abort it, in milliseconds; 0: it was tried */
 	struct ring_answer answer;
 	struct ring ring;
 	__u64 next = 1;
 
 	ASSERT_EQ(0, ring_open(&ring, DEPTH, 0));
-	ASSERT_EQ(0, slow_down(RACING_SPEED, 0));
+	ASSERT_EQ(0, slow_down(RACING_SPEED / patience(), 0));
 	while (found < ABORTS) {
 		for (i = 0; i < DEPTH; i++) {
 			if (sent[i] != ended[i])
@@ -234,26 +234,24 @@ TEST_F_TIMEOUT(tags, aborts_race_with_completions, 3600)
 			/* What the ring calls it, and its tag, say which and of what turn it is. */
 			ASSERT_EQ(0, push_call(&ring, self->nodes.ns, self->envelopes[i].call, 0,
 					       next++ << 8 | i));
-			asked[i] = false;
+			/* Before it is sent, while it waits for the disk, or too late. */
+			ask_at[i] = now_ms() + total * 7 % 11 * DEPTH * 100 / RACING_SPEED * patience();
 			sent[i]++;
 			total++;
 		}
 		ring_submit(&ring);
-		/* Some of them, each once, in an order and at a time that change. */
-		usleep(turn * 7 % 10 * 700);
-		for (i = 0; i < 4; i++) {
-			unsigned int which = (turn * 7 + i * 5) % DEPTH;
+		usleep(500);
+		for (i = 0; i < DEPTH; i++) {
 			int count;
 
-			if (asked[which])
+			if (!ask_at[i] || now_ms() < ask_at[i])
 				continue;
-			asked[which] = true;
-			count = abort_tag(self->nodes.ns, self->envelopes[which].call->tag);
+			ask_at[i] = 0;
+			count = abort_tag(self->nodes.ns, self->envelopes[i].call->tag);
 			ASSERT_TRUE(count == 1 || count == -ENOENT);
 			found += count == 1;
 			missed += count == -ENOENT;
 		}
-		turn++;
 		while (ring_peek(&ring, &answer)) {
 			i = answer.tag & 0xff;
 			ASSERT_GT(DEPTH, i);
