@@ -197,13 +197,14 @@ impl EventStream {
         self.log.lock().captures.take(ready)
     }
 
-    /// The log page that was taken is in the archive, or cannot be read.
+    /// The log page that was taken is in the archive, or cannot be read. Not in
+    /// hard interrupt context.
     pub(super) fn captured(&self) {
         self.log.lock().captures.finish();
-        self.bell.ring();
+        self.notify_settled();
     }
 
-    /// No log page that waits will be read.
+    /// No log page that waits will be read. Any context.
     pub(super) fn forget_captures(&self) {
         self.log.lock().captures.clear();
         self.bell.ring();
@@ -238,7 +239,7 @@ impl EventStream {
             if blocking == Blocking::Refused {
                 return Err(NoPage::NotYet);
             }
-            if self.changed().wait_interruptible(&mut log) {
+            if self.settled().wait_interruptible(&mut log) {
                 return Err(NoPage::Interrupted);
             }
         }

@@ -4,9 +4,9 @@
 //! want a signal, rings.
 
 use kernel::{
-    new_poll_condvar, new_spinlock_irq,
+    new_condvar, new_poll_condvar, new_spinlock_irq,
     prelude::*,
-    sync::{poll::PollCondVar, Arc, SpinLockIrq},
+    sync::{poll::PollCondVar, Arc, CondVar, SpinLockIrq},
 };
 
 use crate::glue::{
@@ -22,6 +22,9 @@ use super::EventStream;
 pub(super) struct Waiters {
     #[pin]
     changed: PollCondVar,
+    /// For those who wait for a log page. What polls has nothing to read then.
+    #[pin]
+    settled: CondVar,
     #[pin]
     async_files: AsyncFiles,
     #[pin]
@@ -32,6 +35,7 @@ impl Waiters {
     pub(super) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             changed <- new_poll_condvar!("nvme_rs::EventStream::changed"),
+            settled <- new_condvar!("nvme_rs::EventStream::settled"),
             async_files <- AsyncFiles::new(),
             subscriptions <- new_spinlock_irq!(
                 KVec::new(),
@@ -43,6 +47,11 @@ impl Waiters {
     /// Has all look again. Not in hard interrupt context.
     fn wake(&self) {
         self.changed.notify_all();
+        self.settle();
+    }
+
+    fn settle(&self) {
+        self.settled.notify_all();
         for subscription in self.subscriptions.lock().iter() {
             subscription.call();
         }
@@ -62,7 +71,13 @@ impl EventStream {
         self.bell.listener().wake();
     }
 
-    /// Calls `subscription` from now on, when there may be a record.
+    /// Has those look again who wait for a log page. As of [`Self::notify`].
+    pub(super) fn notify_settled(&self) {
+        self.bell.listener().settle();
+    }
+
+    /// Calls `subscription` from now on, when there may be a record, or what
+    /// belongs to one.
     ///
     /// # Errors
     ///
@@ -91,6 +106,11 @@ impl EventStream {
     /// What is notified when [`Self::glance`] may have changed.
     pub(crate) fn changed(&self) -> &PollCondVar {
         &self.bell.listener().changed
+    }
+
+    /// What is notified when a log page may be there.
+    pub(super) fn settled(&self) -> &CondVar {
+        &self.bell.listener().settled
     }
 
     /// The files that get a signal when there is a record.
