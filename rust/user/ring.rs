@@ -6,7 +6,10 @@
 
 use core::mem::{offset_of, size_of};
 
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    uaccess::{UserPtr, UserSlice},
+};
 use zerocopy_derive::Immutable;
 
 use crate::{
@@ -25,7 +28,6 @@ use crate::{
 
 use super::{
     call,
-    ioctl::read_struct,
     passthrough::{mode, timeout, whole, PassthruCmd},
     pieces::Pieces,
 };
@@ -236,7 +238,13 @@ fn read_command(issue: &mut Issue, form: Form) -> Result<PassthruCmd> {
         .indirect(size_of::<PassthruCmd64>())
         .map_err(|_| EINVAL)?;
     let address = issue.abi().address(indirect.address);
-    let read: PassthruCmd64 = read_struct(address)?;
+    // Not by `read_struct`: an array needs no check that its place in the
+    // driver's memory is as long as that.
+    let bytes: [u8; size_of::<PassthruCmd64>()] =
+        UserSlice::new(UserPtr::from_addr(address), size_of::<PassthruCmd64>())
+            .reader()
+            .read()?;
+    let read: PassthruCmd64 = zerocopy::transmute!(bytes);
     issue.reply_to(Place {
         result: address.wrapping_add(offset_of!(PassthruCmd64, result)),
         failure: match indirect.links {

@@ -5,6 +5,7 @@
 
 use kernel::{
     prelude::*,
+    transmute::AsBytes,
     uaccess::{UserPtr, UserSlice}, //
 };
 
@@ -80,25 +81,20 @@ impl Place {
         let Ok(status) = u32::try_from(outcome.res) else {
             return outcome.res;
         };
-        let [a, b, c, d] = status.to_ne_bytes();
-        let [e, f, g, h, i, j, k, l] = outcome.result.to_ne_bytes();
-        let bytes = [a, b, c, d, e, f, g, h, i, j, k, l];
-        let skip = match self.failure {
-            Failure::Status => size_of::<u32>(),
-            Failure::Error => 0,
-        };
-        let part = bytes.get(skip..).unwrap_or(&[]);
-        let start = self
-            .result
-            .wrapping_add(skip)
-            .wrapping_sub(size_of::<u32>());
-        let written = UserSlice::new(UserPtr::from_addr(start), part.len())
-            .writer()
-            .write_slice(part);
+        let mut written = write(self.result, &outcome.result);
+        if self.failure == Failure::Error && written.is_ok() {
+            written = write(self.result.wrapping_sub(size_of::<u32>()), &status);
+        }
         match (written, self.failure) {
             (Err(error), _) => error.to_errno(),
             (Ok(()), Failure::Error) if status != 0 => EREMOTEIO.to_errno(),
             (Ok(()), _) => outcome.res,
         }
     }
+}
+
+fn write<T: AsBytes>(address: usize, value: &T) -> Result {
+    UserSlice::new(UserPtr::from_addr(address), size_of::<T>())
+        .writer()
+        .write(value)
 }
