@@ -160,8 +160,11 @@ unsigned long long controller_captured(const struct controller *controller)
 	if (inspect(controller, text, sizeof(text)))
 		return 0;
 	for (line = find_line(text, "snapshot"); line; line = find_line(line + 1, "snapshot")) {
-		if (sscanf(line, "snapshot: page %*x events %*u..=%llu", &last) == 1 &&
-		    last > newest)
+		unsigned int page;
+
+		/* Page 0 is of a provider's event, whose number is another thing. */
+		if (sscanf(line, "snapshot: page %x events %*u..=%llu", &page, &last) == 2 &&
+		    page && last > newest)
 			newest = last;
 	}
 	return newest;
