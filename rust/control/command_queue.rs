@@ -347,15 +347,27 @@ impl CommandQueue {
     /// The ring of a command does not want it any more: an Abort is wanted.
     /// Whether the command is outstanding.
     pub(super) fn cancel_for_ring(&mut self, cancellation: &Cancellation) -> bool {
-        let mut found = false;
+        let count = self.abort_those(
+            |owner| matches!(owner, Owner::Ring { command: ring, .. } if cancellation.is_for(ring)),
+        );
+        count > 0
+    }
+
+    /// Has the commands aborted that a process names so. Returns how many there
+    /// are.
+    pub(super) fn abort_tagged(&mut self, tag: Tag) -> usize {
+        self.abort_those(|owner| owner.tag() == Some(tag))
+    }
+
+    fn abort_those(&mut self, are_meant: impl Fn(&Owner) -> bool) -> usize {
+        let mut count: usize = 0;
         self.commands.for_each_mut(|_, command| {
-            if matches!(&command.owner, Owner::Ring { command: ring, .. } if cancellation.is_for(ring))
-            {
+            if are_meant(&command.owner) {
                 command.want_abort();
-                found = true;
+                count = count.saturating_add(1);
             }
         });
-        found
+        count
     }
 
     /// Looks for commands that take too long. Calls `timed_out` with the opcode
@@ -380,19 +392,6 @@ impl CommandQueue {
             }
         });
         found
-    }
-
-    /// Has the commands aborted that a process names so. Returns how many there
-    /// are.
-    pub(super) fn abort_tagged(&mut self, tag: Tag) -> usize {
-        let mut count: usize = 0;
-        self.commands.for_each_mut(|_, command| {
-            if command.owner.tag() == Some(tag) {
-                command.want_abort();
-                count = count.saturating_add(1);
-            }
-        });
-        count
     }
 
     /// A command that wants an Abort.
