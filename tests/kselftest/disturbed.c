@@ -57,16 +57,6 @@ FIXTURE_TEARDOWN(disturbed)
 	passthru_close(&self->nodes);
 }
 
-static bool goes_on(struct load *load)
-{
-	unsigned long before = load->good;
-
-	if (wait_until(load->good > before + 2 * DEPTH))
-		return true;
-	load_tell(load);
-	return false;
-}
-
 static void expect_lifecycle(struct __test_metadata *_metadata, int fd, unsigned int code)
 {
 	struct nvme_event event;
@@ -83,7 +73,7 @@ static void expect_reset(struct __test_metadata *_metadata, FIXTURE_DATA(disturb
 
 	expect_lifecycle(_metadata, self->events, NVME_EVENT_RESET_STARTED);
 	expect_lifecycle(_metadata, self->events, NVME_EVENT_RESET_SUCCEEDED);
-	ASSERT_TRUE(goes_on(&self->load));
+	ASSERT_TRUE(load_goes_on(&self->load));
 	ASSERT_EQ(0, event_raise(&self->nodes.controller, WARNING_RELIABILITY));
 	ASSERT_EQ(0, event_read(self->events, &event));
 	EXPECT_EQ(EVENT_RELIABILITY, event.dw0);
@@ -118,7 +108,7 @@ TEST_F_TIMEOUT(disturbed, function_level_resets_under_load, 120)
 	ASSERT_EQ(0, function_write(controller, "reset_method", "flr"));
 	ASSERT_EQ(0, load_start(&self->load));
 	for (i = 1; i <= TIMES; i++) {
-		ASSERT_TRUE(goes_on(&self->load));
+		ASSERT_TRUE(load_goes_on(&self->load));
 		ASSERT_EQ(0, function_write(controller, "reset", "1"));
 		expect_reset(_metadata, self);
 	}
@@ -168,7 +158,7 @@ TEST_F_TIMEOUT(disturbed, function_level_resets_among_other_resets, 120)
 		ASSERT_EQ(0, function_write(controller, "reset", "1"));
 	resets.stop = true;
 	ASSERT_EQ(0, pthread_join(thread, NULL));
-	ASSERT_TRUE(goes_on(&self->load));
+	ASSERT_TRUE(load_goes_on(&self->load));
 	expect_counts(_metadata, self);
 	/* Each reset that was begun has ended well, and they do not overlap. */
 	while (!event_quiet(self->events)) {
@@ -198,7 +188,7 @@ TEST_F_TIMEOUT(disturbed, a_link_that_fails_is_reset_under_load, 180)
 
 	ASSERT_EQ(0, load_start(&self->load));
 	for (i = 1; i <= TIMES; i++) {
-		ASSERT_TRUE(goes_on(&self->load));
+		ASSERT_TRUE(load_goes_on(&self->load));
 		ASSERT_EQ(0, link_error("DLP"));
 		expect_reset(_metadata, self);
 	}
@@ -211,10 +201,10 @@ TEST_F_TIMEOUT(disturbed, a_link_that_fails_is_reset_under_load, 180)
 TEST_F_TIMEOUT(disturbed, an_error_that_is_not_fatal_changes_nothing, 60)
 {
 	ASSERT_EQ(0, load_start(&self->load));
-	ASSERT_TRUE(goes_on(&self->load));
+	ASSERT_TRUE(load_goes_on(&self->load));
 	ASSERT_EQ(0, link_error("COMP_TIME"));
 	ASSERT_TRUE(wait_until(log_has(&self->log, "device recovery successful")));
-	ASSERT_TRUE(goes_on(&self->load));
+	ASSERT_TRUE(load_goes_on(&self->load));
 	expect_counts(_metadata, self);
 	EXPECT_EQ(self->load.sent, self->load.good);
 	EXPECT_TRUE(event_quiet(self->events));

@@ -84,16 +84,6 @@ static int sleep_in(const char *state, const char *level)
 	return error ?: write_file("/sys/power/state", state);
 }
 
-static bool goes_on(struct load *load)
-{
-	unsigned long before = load->good;
-
-	if (wait_until(load->good > before + 2 * DEPTH))
-		return true;
-	load_tell(load);
-	return false;
-}
-
 static void expect_lifecycle(struct __test_metadata *_metadata, int fd, unsigned int code)
 {
 	struct nvme_event event;
@@ -111,11 +101,11 @@ TEST_F_TIMEOUT(sleeping, and_waking_under_load, 180)
 
 	ASSERT_EQ(0, load_start(load));
 	for (i = 1; i <= TIMES; i++) {
-		ASSERT_TRUE(goes_on(load));
+		ASSERT_TRUE(load_goes_on(load));
 		ASSERT_EQ(0, sleep_in(variant->state, variant->level));
 		expect_lifecycle(_metadata, self->events, NVME_EVENT_SUSPENDED);
 		expect_lifecycle(_metadata, self->events, NVME_EVENT_RESUMED);
-		ASSERT_TRUE(goes_on(load));
+		ASSERT_TRUE(load_goes_on(load));
 		ASSERT_EQ(0, event_raise(&self->nodes.controller, WARNING_RELIABILITY));
 		ASSERT_EQ(0, event_read(self->events, &event));
 		EXPECT_EQ(EVENT_RELIABILITY, event.dw0);

@@ -181,3 +181,13 @@ void load_tell(const struct load *load)
 		 "%lu wrong, the first %d", load->sent, load->ended, load->good, load->statuses,
 		 load->host_path, load->interrupted, load->gone, load->wrong, load->first_wrong);
 }
+
+bool load_goes_on(struct load *load)
+{
+	unsigned long before = load->good;
+
+	if (wait_until(load->good > before + 2 * load->depth))
+		return true;
+	load_tell(load);
+	return false;
+}

@@ -47,4 +47,7 @@ int load_finish(struct load *load);
 /* In words, on stderr. */
 void load_tell(const struct load *load);
 
+/* Waits until twice as many commands as it has in flight have succeeded; tells of it if not. */
+bool load_goes_on(struct load *load);
+
 #endif /* LOAD_H */
