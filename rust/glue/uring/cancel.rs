@@ -88,7 +88,7 @@ pub(in crate::glue) unsafe fn offer(command: NonNull<bindings::io_uring_cmd>, fl
 /// # Safety
 ///
 /// The command is valid, and being issued.
-pub(in crate::glue) unsafe fn is_offered(command: NonNull<bindings::io_uring_cmd>) -> bool {
+pub(super) unsafe fn is_offered(command: NonNull<bindings::io_uring_cmd>) -> bool {
     // SAFETY: By the safety requirement.
     unsafe { (*command.as_ptr()).flags & bindings::IORING_URING_CMD_CANCELABLE != 0 }
 }
