@@ -21,6 +21,7 @@
 //! - [`lifecycle`]: the states of a controller.
 //! - [`data_pointer`]: how a command says where its data is: [`prp`] or [`sgl`].
 //! - [`buffer_list`]: PRP entries for a whole buffer.
+//! - [`page_run`]: where in memory the pages of a process are.
 //! - [`doorbell`]: whether the controller has to be told of a doorbell's value.
 //! - [`snapshot`]: how many captured log pages are kept.
 //! - [`plain_entry`]: commands in 64-byte entries of a ring.
@@ -40,6 +41,7 @@ pub(crate) mod event_log;
 pub(crate) mod filter;
 pub(crate) mod lane;
 pub(crate) mod lifecycle;
+pub(crate) mod page_run;
 pub(crate) mod plain_entry;
 pub(crate) mod policy;
 pub(crate) mod prp;

@@ -14,83 +14,13 @@ use kernel::{
     sync::Arc, //
 };
 
+use crate::engine::page_run::{PageRun, Pieces, PAGE_BYTES};
+
 use super::{bindings, mapping::Direction, spare::Spare};
 
-/// A range of addresses in the memory of the calling process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct UserRange {
-    pub(crate) address: usize,
-    pub(crate) length_bytes: usize,
-}
+pub(crate) use crate::engine::page_run::UserRange;
 
-impl UserRange {
-    /// The first bytes of the range, at most so many; `None`: nothing.
-    pub(crate) fn up_to(self, limit_bytes: usize) -> Option<Self> {
-        let length_bytes = self.length_bytes.min(limit_bytes);
-        (length_bytes > 0).then_some(Self {
-            length_bytes,
-            ..self
-        })
-    }
-
-    /// How many pages the range touches.
-    pub(crate) fn pages(self) -> usize {
-        (self.address % PAGE_SIZE)
-            .saturating_add(self.length_bytes)
-            .div_ceil(PAGE_SIZE)
-    }
-}
-
-/// Pages that follow one another in memory: the number of the first, and in the
-/// low bits how many. Zero: none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(transparent)]
-pub(super) struct PageRun(u64);
-
-impl PageRun {
-    const NONE: Self = Self(0);
-    const COUNT_BITS: u32 = 24;
-    const COUNT_MAX: u64 = (1 << Self::COUNT_BITS) - 1;
-
-    fn one(frame: usize) -> Self {
-        Self((frame as u64) << Self::COUNT_BITS | 1)
-    }
-
-    fn count(self) -> u64 {
-        self.0 & Self::COUNT_MAX
-    }
-
-    fn begin(self) -> bindings::phys_addr_t {
-        (self.0 >> Self::COUNT_BITS).wrapping_mul(PAGE_SIZE as u64)
-    }
-
-    fn length_bytes(self) -> usize {
-        // CAST: At most 2^24 pages.
-        (self.count() as usize).wrapping_mul(PAGE_SIZE)
-    }
-
-    /// Adds the page after the last one. False if `page` is not that.
-    fn grow(&mut self, page: Self) -> bool {
-        let next = self.begin().wrapping_add(self.length_bytes() as u64);
-        let grows = self.count() > 0 && self.count() < Self::COUNT_MAX && page.begin() == next;
-        if grows {
-            self.0 = self.0.wrapping_add(1);
-        }
-        grows
-    }
-
-    /// # Safety
-    ///
-    /// The pages must be pinned, and nobody else unpins them.
-    unsafe fn unpin(self, written: bool) {
-        if self.count() > 0 {
-            // SAFETY: By the safety requirement; pages of one run are next to
-            // one another.
-            unsafe { bindings::nvme_rs_unpin(self.begin(), self.count() as usize, written) };
-        }
-    }
-}
-
+const _: () = assert!(PAGE_BYTES == PAGE_SIZE);
 /// How many runs are kept without memory of their own.
 const FEW: usize = 2;
 
@@ -108,6 +38,17 @@ impl Room {
             Self::OneWord => 1,
             Self::TwoWords => FEW,
         }
+    }
+}
+
+/// # Safety
+///
+/// The pages must be pinned, and nobody else unpins them.
+unsafe fn unpin(run: PageRun, written: bool) {
+    if run.count() > 0 {
+        // SAFETY: By the safety requirement; pages of one run are next to
+        // one another.
+        unsafe { bindings::nvme_rs_unpin(run.begin(), run.count() as usize, written) };
     }
 }
 
@@ -192,7 +133,7 @@ impl Pins {
             let mut room = [const { MaybeUninit::uninit() }; BATCH];
             let frames = pin_some(address, missing, flags, &mut room).inspect_err(|_| {
                 // SAFETY: Pinned below, in an earlier round, and kept nowhere.
-                unsafe { run.unpin(false) }
+                unsafe { unpin(run, false) }
             })?;
             for (index, &frame) in frames.iter().enumerate() {
                 let page = PageRun::one(frame);
@@ -204,9 +145,9 @@ impl Pins {
                     // SAFETY: Pinned above, and kept nowhere: this run and the
                     // pages not looked at yet.
                     unsafe {
-                        run.unpin(false);
+                        unpin(run, false);
                         for &frame in left {
-                            PageRun::one(frame).unpin(false);
+                            unpin(PageRun::one(frame), false);
                         }
                     }
                     return Err(error);
@@ -218,7 +159,7 @@ impl Pins {
         }
         self.keep(run, 1, spare).inspect_err(|_| {
             // SAFETY: Pinned above, and kept nowhere.
-            unsafe { run.unpin(false) }
+            unsafe { unpin(run, false) }
         })
     }
 
@@ -295,7 +236,7 @@ impl Pins {
     pub(super) fn into_raw(pins: Option<Self>) -> (RawPinsKind, RawPins) {
         let few = |[first, second]: [PageRun; FEW]| RawPins {
             first: RawRuns { run: first },
-            second: second.0,
+            second: second.word(),
         };
         let Some(mut pins) = pins else {
             return (RawPinsKind::Read, few([PageRun::NONE; FEW]));
@@ -333,7 +274,7 @@ impl Pins {
             Self {
                 runs: match kind {
                     RawPinsKind::Read | RawPinsKind::Written => {
-                        PinnedRuns::Few([raw.first.run, PageRun(raw.second)])
+                        PinnedRuns::Few([raw.first.run, PageRun::of_word(raw.second)])
                     }
                     RawPinsKind::ManyRead | RawPinsKind::ManyWritten => {
                         PinnedRuns::Many(KBox::from_raw(raw.first.many))
@@ -359,12 +300,7 @@ impl Pins {
 
     /// Where in memory `ranges`, which are what was pinned, are.
     pub(super) fn pieces<'a>(&'a self, ranges: &'a [UserRange]) -> Pieces<'a> {
-        Pieces {
-            runs: self.runs().iter(),
-            ranges: ranges.iter(),
-            left: 0,
-            skip: 0,
-        }
+        Pieces::new(self.runs(), ranges)
     }
 }
 
@@ -376,7 +312,7 @@ impl Drop for Pins {
         for run in self.runs() {
             // SAFETY: Pinned by the type invariant; no device accesses them any
             // more.
-            unsafe { run.unpin(self.written) };
+            unsafe { unpin(*run, self.written) };
         }
         if let PinnedRuns::Many(_) = self.runs {
             self.send_home();
@@ -427,34 +363,6 @@ impl RawPins {
 
 /// The pins take both words.
 pub(super) struct NoRoom;
-
-/// Physical addresses and lengths of the pieces of pinned ranges.
-#[derive(Clone)]
-pub(super) struct Pieces<'a> {
-    runs: core::slice::Iter<'a, PageRun>,
-    ranges: core::slice::Iter<'a, UserRange>,
-    /// Bytes of the present range that are still to come.
-    left: usize,
-    /// Where in its first page it begins.
-    skip: usize,
-}
-
-impl Iterator for Pieces<'_> {
-    type Item = (bindings::phys_addr_t, usize);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.left == 0 {
-            let range = self.ranges.next()?;
-            self.left = range.length_bytes;
-            self.skip = range.address % PAGE_SIZE;
-        }
-        let run = self.runs.next()?;
-        let skip = core::mem::take(&mut self.skip);
-        let length_bytes = run.length_bytes().saturating_sub(skip).min(self.left);
-        self.left = self.left.saturating_sub(length_bytes);
-        (length_bytes > 0).then_some((run.begin().wrapping_add(skip as u64), length_bytes))
-    }
-}
 
 /// Pins pages from `address` on, at most `wanted` and as many as there is room
 /// for. Returns the numbers of their page frames, of at least one.

@@ -14,6 +14,7 @@ mod filter;
 mod hostile_controller;
 mod lane;
 mod lifecycle;
+mod page_run;
 mod plain_entry;
 mod policy;
 mod prp;
