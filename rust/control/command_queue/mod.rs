@@ -4,6 +4,8 @@
 //!
 //! No lock of its own: the admin queue and each I/O queue have theirs.
 
+mod abort;
+
 use kernel::{
     device::{Bound, Device},
     prelude::*, //
@@ -14,7 +16,7 @@ use crate::{
         aborts::AbortSlot,
         command_table::{Claim, CommandTable, Slot},
     },
-    glue::{dma::DmaDevice, uring::Cancellation},
+    glue::dma::DmaDevice,
     pcie::queue::QueuePair,
     spec::{
         command::{CommandId, DmaAddress, SubmissionEntry},
@@ -22,10 +24,11 @@ use crate::{
     },
 };
 
+pub(super) use self::abort::Overdue;
+
 use super::{
-    outstanding::{outcome, Abortion, Ending, Outstanding, Owner, Patience, Remains, Tag, Tell},
+    outstanding::{outcome, Abortion, Ending, Outstanding, Owner, Patience, Remains, Tell},
     scratch::{Memory, Scratch},
-    transfer::Transfer,
 };
 
 /// Who may submit commands.
@@ -58,14 +61,6 @@ pub(super) enum Completed {
     Abort(AbortSlot),
     /// It was not outstanding.
     Unknown(CommandId),
-}
-
-/// What became of the commands when somebody looked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Overdue {
-    Nothing,
-    /// A command outlived its Abort.
-    NeedsReset,
 }
 
 /// The queues and what is outstanding.
@@ -325,103 +320,6 @@ impl CommandQueue {
             let _ = self.commands.take(self.commands.index(id));
         }
         Some((entry, completed))
-    }
-
-    /// The process that waits for command `id` is killed: an Abort is wanted,
-    /// and the memory is the queue's now. Returns it if the command is over.
-    pub(super) fn abandon(
-        &mut self,
-        id: CommandId,
-        transfer: KBox<Transfer>,
-    ) -> Option<KBox<Transfer>> {
-        match self.commands.get_mut(id) {
-            Ok(command) if matches!(command.owner, Owner::Process(_)) => {
-                command.owner = Owner::Orphan(transfer);
-                command.want_abort();
-                None
-            }
-            _ => Some(transfer),
-        }
-    }
-
-    /// The ring of a command does not want it any more: an Abort is wanted.
-    /// Whether the command is outstanding.
-    pub(super) fn cancel_for_ring(&mut self, cancellation: &Cancellation) -> bool {
-        let count = self.abort_those(
-            |owner| matches!(owner, Owner::Ring { command: ring, .. } if cancellation.is_for(ring)),
-        );
-        count > 0
-    }
-
-    /// Has the commands aborted that a process names so. Returns how many there
-    /// are.
-    pub(super) fn abort_tagged(&mut self, tag: Tag) -> usize {
-        self.abort_those(|owner| owner.tag() == Some(tag))
-    }
-
-    fn abort_those(&mut self, are_meant: impl Fn(&Owner) -> bool) -> usize {
-        let mut count: usize = 0;
-        self.commands.for_each_mut(|_, command| {
-            if are_meant(&command.owner) {
-                command.want_abort();
-                count = count.saturating_add(1);
-            }
-        });
-        count
-    }
-
-    /// Looks for commands that take too long. Calls `timed_out` with the opcode
-    /// of each that is to be aborted.
-    pub(super) fn look_for_overdue(&mut self, mut timed_out: impl FnMut(u8)) -> Overdue {
-        let mut found = Overdue::Nothing;
-        self.commands.for_each_mut(|_, command| {
-            if matches!(command.owner, Owner::Buried(_) | Owner::Completed) {
-                return;
-            }
-            match (command.abortion, command.patience.abort_after) {
-                (Abortion::NotNeeded, Some(limit)) if command.takes_longer_than(limit) => {
-                    command.want_abort();
-                    timed_out(command.opcode);
-                }
-                (Abortion::Wanted | Abortion::Sent | Abortion::Over, _)
-                    if command.takes_longer_than(command.patience.reset_after) =>
-                {
-                    found = Overdue::NeedsReset;
-                }
-                _ => {}
-            }
-        });
-        found
-    }
-
-    /// A command that wants an Abort.
-    pub(super) fn wants_abort(&mut self) -> Option<CommandId> {
-        let mut found = None;
-        self.commands.for_each_mut(|id, command| {
-            if command.abortion == Abortion::Wanted {
-                found = Some(id);
-            }
-        });
-        found
-    }
-
-    /// The Abort of command `id` was sent.
-    pub(super) fn abort_sent(&mut self, id: CommandId) {
-        if let Ok(command) = self.commands.get_mut(id) {
-            command.abortion = Abortion::Sent;
-        }
-    }
-
-    /// The Abort of command `id` is over. If the command is as well, its id is
-    /// free again.
-    pub(super) fn abort_over(&mut self, id: CommandId) {
-        let Ok(command) = self.commands.get_mut(id) else {
-            return;
-        };
-        command.abortion = Abortion::Over;
-        if let Owner::Completed = command.owner {
-            let _ = self.commands.remove(id);
-        }
     }
 
     fn bury(&mut self, id: CommandId, remains: Remains) {
