@@ -27,7 +27,8 @@ use super::{
     binding::Binding,
     namespaces::Namespace,
     outstanding::{Tag, Waiter},
-    passthrough::{direction, Attempt, Given, Request, NOT_READY},
+    passthrough::Attempt,
+    request::{direction, Given, Request, NOT_READY},
     transfer::Transfer,
 };
 

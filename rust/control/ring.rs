@@ -22,7 +22,7 @@ use crate::{
 
 use super::{
     binding::Binding,
-    passthrough::{direction, patience, up_to, Request, NOT_READY},
+    request::{direction, patience, up_to, Request, NOT_READY},
     scratch::{DescribeError, Memory},
     submit::{Epoch, Prepared, Submission, SubmitError},
 };

@@ -16,7 +16,7 @@ use crate::{
     control::{
         handle::Handle,
         namespaces::{Namespace, Only},
-        passthrough::{Answer, Request},
+        request::{Answer, Request},
     },
     engine::{
         plain_entry::Inline,

@@ -13,7 +13,7 @@ use kernel::{
 use zerocopy_derive::Immutable;
 
 use crate::{
-    control::{handle::Handle, namespaces::Namespace, passthrough::Request, ring::RingBuffer},
+    control::{handle::Handle, namespaces::Namespace, request::Request, ring::RingBuffer},
     engine::{
         plain_entry::{Links, PlainEntry},
         policy::Node,
