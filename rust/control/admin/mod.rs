@@ -3,6 +3,7 @@
 //! The admin queue: commands of the driver itself and of processes, Aborts, and
 //! the Asynchronous Event Requests that are always outstanding.
 
+mod own;
 mod submission;
 
 use kernel::{
@@ -15,22 +16,20 @@ use kernel::{
 
 use crate::{
     engine::{
-        aborts::{Aborts, Target, ABORTS_MAX},
-        command_table::Claim,
+        aborts::{Aborts, ABORTS_MAX},
         storm::StormLimits,
     },
     glue::{pins::Runs, spare::Spare},
     pcie::{enable::AdminQueueSetup, registers::Registers},
-    spec::{
-        command::{CommandId, QueueId, SubmissionEntry},
-        completion::{CompletionEntry, Status},
-    },
+    spec::command::{CommandId, QueueId},
 };
 
+pub(crate) use self::own::AdminError;
+
 use super::{
-    command_queue::{Access, CommandQueue, Completed, Refusal},
+    command_queue::{Access, CommandQueue, Completed},
     events::{Duty, Events},
-    outstanding::{Ending, Owner, Patience, Tell, Waiter},
+    outstanding::Tell,
     stream::EventStream,
 };
 
@@ -52,30 +51,6 @@ pub(crate) const TIMEOUT: Delta = Delta::from_secs(60);
 
 /// How long a controller may take for a command that was aborted.
 pub(super) const ABORT_TIMEOUT: Delta = Delta::from_secs(5);
-
-/// Why a command has no result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AdminError {
-    /// There is no room for one more command.
-    Busy,
-    /// The queue takes no commands.
-    Closed,
-    /// There is no answer: the driver is letting go of the controller, or has
-    /// given up on it. The command may still be executed.
-    Unanswered,
-    /// The controller refused or failed.
-    Failed(Status),
-}
-
-impl From<AdminError> for Error {
-    fn from(error: AdminError) -> Self {
-        match error {
-            AdminError::Busy => EBUSY,
-            AdminError::Closed | AdminError::Unanswered => ENODEV,
-            AdminError::Failed(_) => EIO,
-        }
-    }
-}
 
 /// What the completion queue had, from harmless to serious.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -214,74 +189,6 @@ impl AdminQueue {
         duty
     }
 
-    /// Sends a command of the driver's own and waits for its completion.
-    /// Sleeps. A buffer the command names must not be used again before the
-    /// controller is disabled if this returns [`AdminError::Unanswered`].
-    ///
-    /// A controller that does not answer is looked after by whoever calls
-    /// [`Self::look_for_overdue`].
-    pub(crate) fn execute(
-        &self,
-        mut entry: SubmissionEntry,
-    ) -> Result<CompletionEntry, AdminError> {
-        let waiter = Waiter::new().map_err(|_| AdminError::Busy)?;
-        let patience = Patience {
-            abort_after: Some(TIMEOUT),
-            reset_after: ABORT_TIMEOUT,
-        };
-        let mut state = self.state.lock();
-        state
-            .queue
-            .submit(
-                &mut entry,
-                Claim::Reserved,
-                Owner::Driver(waiter.clone()),
-                patience,
-            )
-            .map_err(|refusal| match refusal {
-                Refusal::NotNow => AdminError::Busy,
-                Refusal::Closed => AdminError::Closed,
-            })?;
-        self.ring(&mut state);
-        drop(state);
-        match waiter.wait() {
-            Ending::Completed(answer) if answer.status().is_success() => Ok(answer),
-            Ending::Completed(answer) => Err(AdminError::Failed(answer.status())),
-            Ending::Cancelled => Err(AdminError::Unanswered),
-        }
-    }
-
-    /// Sends an Abort, if the controller takes one more.
-    pub(super) fn abort(&self, target: Target) -> bool {
-        self.send_abort(&mut self.state.lock(), target)
-    }
-
-    fn send_abort(&self, state: &mut State, target: Target) -> bool {
-        let Some(slot) = state.aborts.claim(target) else {
-            return false;
-        };
-        // What an Abort that is not answered needs is a reset, not an Abort.
-        let patience = Patience {
-            abort_after: None,
-            reset_after: ABORT_TIMEOUT,
-        };
-        let mut entry = SubmissionEntry::abort(target.queue, target.command);
-        let sent = state
-            .queue
-            .submit(&mut entry, Claim::Reserved, Owner::Abort(slot), patience);
-        if sent.is_err() {
-            state.aborts.release(slot);
-            return false;
-        }
-        self.ring(state);
-        true
-    }
-
-    /// An Abort that is over. Each is returned once.
-    pub(super) fn take_abort(&self) -> Option<Target> {
-        self.state.lock().aborts.take_over()
-    }
-
     /// Handles what the controller has completed. Any context.
     pub(crate) fn process_completions(&self) -> Found {
         let mut found = Found::Nothing;
@@ -365,30 +272,6 @@ impl AdminQueue {
         state.events.keeper.drain();
         state.queue.close(access);
         self.room.notify_all();
-    }
-
-    /// Submits as many Asynchronous Event Requests as are missing.
-    fn arm(&self, state: &mut State) {
-        let for_ever = Patience {
-            abort_after: None,
-            reset_after: Delta::ZERO,
-        };
-        let mut armed = false;
-        while state.events.keeper.missing() > 0 {
-            let mut entry = SubmissionEntry::asynchronous_event_request();
-            let sent =
-                state
-                    .queue
-                    .submit(&mut entry, Claim::Reserved, Owner::EventRequest, for_ever);
-            if sent.is_err() {
-                break;
-            }
-            state.events.keeper.armed();
-            armed = true;
-        }
-        if armed {
-            self.ring(state);
-        }
     }
 
     fn unknown_completion(&self, state: &mut State, id: CommandId) {
