@@ -39,7 +39,7 @@ FIXTURE_SETUP(modes)
 FIXTURE_TEARDOWN(modes)
 {
 	EXPECT_EQ(0, become_root());
-	EXPECT_EQ(0, node_permit(self->controller.path, ROOT_ONLY));
+	EXPECT_EQ(0, node_permit(self->controller.path, NODE_FOR_ROOT));
 	close(self->a);
 	close(self->b);
 	EXPECT_EQ(0, event_clear(&self->controller));
@@ -238,7 +238,7 @@ TEST_F(modes, commands_of_others_go_on_while_one_reads_alone)
 
 TEST_F(modes, only_an_administrator_reads_alone)
 {
-	ASSERT_EQ(0, node_permit(self->controller.path, READ_ONLY));
+	ASSERT_EQ(0, node_permit(self->controller.path, NODE_READABLE));
 	ASSERT_EQ(0, become_nobody());
 	EXPECT_EQ(-EACCES, mode(self->a, NVME_EVENT_EXCLUSIVE, 0));
 	EXPECT_EQ(0, mode(self->a, NVME_EVENT_SHARED, self->b));

@@ -18,7 +18,6 @@
 #define NOBODY 65534
 #define BLOCK 512
 #define SMART_BYTES 512
-#define ROOT_ONLY 0600
 
 FIXTURE(rights)
 {
@@ -124,7 +123,7 @@ TEST_F(rights, the_rule_gives_the_group_reading_of_the_controller_alone)
 	EXPECT_EQ(-EACCES, controller_open(&self->nodes.controller, O_RDWR));
 	EXPECT_EQ(-EACCES, controller_open(&self->nodes.controller, O_WRONLY));
 	ASSERT_EQ(0, stat(self->nodes.path, &node));
-	EXPECT_EQ(S_IFCHR | ROOT_ONLY, node.st_mode);
+	EXPECT_EQ(S_IFCHR | NODE_FOR_ROOT, node.st_mode);
 	EXPECT_EQ(0, node.st_gid);
 	EXPECT_EQ(-1, open(self->nodes.path, O_RDONLY));
 	EXPECT_EQ(EACCES, errno);

@@ -13,8 +13,6 @@
 /* What a command may change though anyone sends it: blocks; the rest are no changes. */
 #define HARMLESS (SUPPORTED | 1 << 1 | 1 << 19 | 0xfffu << 20)
 #define FROM_HERE_ON_FOR_ROOT 0x7f
-#define READ_WRITE 0666
-#define ROOT_ONLY 0600
 
 struct mask {
 	bool has[OPCODES];
@@ -45,7 +43,7 @@ FIXTURE_SETUP(masks)
 FIXTURE_TEARDOWN(masks)
 {
 	EXPECT_EQ(0, become_root());
-	EXPECT_EQ(0, node_permit(self->nodes.path, ROOT_ONLY));
+	EXPECT_EQ(0, node_permit(self->nodes.path, NODE_FOR_ROOT));
 	passthru_close(&self->nodes);
 }
 
@@ -129,9 +127,7 @@ TEST_F(masks, and_nothing_else)
 	int fd;
 
 	ASSERT_EQ(0, mask_read(&self->namespace, "io_commands_unprivileged", &mask));
-	ASSERT_EQ(0, node_permit(self->nodes.path, READ_WRITE));
-	ASSERT_EQ(0, become_nobody());
-	fd = open(self->nodes.path, O_RDWR | O_CLOEXEC);
+	fd = node_open_as_nobody(self->nodes.path, NODE_WRITABLE, O_RDWR);
 	ASSERT_LE(0, fd);
 	for (i = 0; i < OPCODES; i++) {
 		/* Without data most of them make no sense, but that is looked at later. */

@@ -16,8 +16,6 @@
 #define ROOM PAGE
 /* A million of each kind in a soak. */
 #define COMMANDS (scale() == 1 ? 10000u : 25000u * scale())
-#define READ_ONLY 0644
-#define ROOT_ONLY 0600
 
 FIXTURE(race)
 {
@@ -37,9 +35,7 @@ FIXTURE_SETUP(race)
 	for (i = 0; i < ARRAY_LENGTH(events); i++)
 		ASSERT_EQ(0, trace_enable(events[i]));
 	ASSERT_EQ(0, trace_start(&self->trace));
-	ASSERT_EQ(0, node_permit(self->nodes.path, READ_ONLY));
-	ASSERT_EQ(0, become_nobody());
-	self->fd = open(self->nodes.path, O_RDONLY | O_CLOEXEC);
+	self->fd = node_open_as_nobody(self->nodes.path, NODE_READABLE, O_RDONLY);
 	ASSERT_LE(0, self->fd);
 }
 
@@ -47,7 +43,7 @@ FIXTURE_TEARDOWN(race)
 {
 	close(self->fd);
 	EXPECT_EQ(0, become_root());
-	EXPECT_EQ(0, node_permit(self->nodes.path, ROOT_ONLY));
+	EXPECT_EQ(0, node_permit(self->nodes.path, NODE_FOR_ROOT));
 	envelope_free(&self->envelope);
 	passthru_close(&self->nodes);
 }

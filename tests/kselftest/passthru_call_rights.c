@@ -9,9 +9,6 @@
 #define BLOCK 512
 #define PAGE 4096
 #define COMMAND "pci_nvme_*_cmd *"
-#define READ_ONLY 0644
-#define READ_WRITE 0666
-#define ROOT_ONLY 0600
 
 /* Either kind of node, open in any way, by nobody. */
 FIXTURE(rights)
@@ -32,10 +29,10 @@ FIXTURE_VARIANT(rights)
 
 #define KIND(name, ...) FIXTURE_VARIANT_ADD(rights, name) { __VA_ARGS__ }
 
-KIND(reading_controller, .ns = false, .mode = READ_ONLY, .flags = O_RDONLY);
-KIND(writing_controller, .ns = false, .mode = READ_WRITE, .flags = O_RDWR);
-KIND(reading_namespace, .ns = true, .mode = READ_ONLY, .flags = O_RDONLY);
-KIND(writing_namespace, .ns = true, .mode = READ_WRITE, .flags = O_RDWR);
+KIND(reading_controller, .ns = false, .mode = NODE_READABLE, .flags = O_RDONLY);
+KIND(writing_controller, .ns = false, .mode = NODE_WRITABLE, .flags = O_RDWR);
+KIND(reading_namespace, .ns = true, .mode = NODE_READABLE, .flags = O_RDONLY);
+KIND(writing_namespace, .ns = true, .mode = NODE_WRITABLE, .flags = O_RDWR);
 
 FIXTURE_SETUP(rights)
 {
@@ -43,9 +40,7 @@ FIXTURE_SETUP(rights)
 	self->envelope = envelope_new(PAGE);
 	self->path = variant->ns ? self->nodes.path : self->nodes.controller.path;
 	ASSERT_EQ(0, trace_enable("pci_nvme_io_cmd"));
-	ASSERT_EQ(0, node_permit(self->path, variant->mode));
-	ASSERT_EQ(0, become_nobody());
-	self->fd = open(self->path, variant->flags | O_CLOEXEC);
+	self->fd = node_open_as_nobody(self->path, variant->mode, variant->flags);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, trace_start(&self->trace));
 }
@@ -54,7 +49,7 @@ FIXTURE_TEARDOWN(rights)
 {
 	close(self->fd);
 	EXPECT_EQ(0, become_root());
-	EXPECT_EQ(0, node_permit(self->path, ROOT_ONLY));
+	EXPECT_EQ(0, node_permit(self->path, NODE_FOR_ROOT));
 	envelope_free(&self->envelope);
 	passthru_close(&self->nodes);
 }

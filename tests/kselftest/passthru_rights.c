@@ -10,9 +10,6 @@
 
 #define BLOCK 512
 #define COMMAND "pci_nvme_*_cmd *"
-#define READ_ONLY 0644
-#define READ_WRITE 0666
-#define ROOT_ONLY 0600
 
 FIXTURE(rights)
 {
@@ -33,21 +30,10 @@ FIXTURE_SETUP(rights)
 FIXTURE_TEARDOWN(rights)
 {
 	EXPECT_EQ(0, become_root());
-	EXPECT_EQ(0, node_permit(self->nodes.controller.path, ROOT_ONLY));
-	EXPECT_EQ(0, node_permit(self->nodes.path, ROOT_ONLY));
+	EXPECT_EQ(0, node_permit(self->nodes.controller.path, NODE_FOR_ROOT));
+	EXPECT_EQ(0, node_permit(self->nodes.path, NODE_FOR_ROOT));
 	pages_free(self->page, 4096);
 	passthru_close(&self->nodes);
-}
-
-/* Becomes nobody and opens a node, which has got @mode; negative: errno. */
-static int open_as_nobody(const char *path, unsigned int mode, int flags)
-{
-	int error = node_permit(path, mode);
-	int fd;
-
-	error = error ?: become_nobody();
-	fd = open(path, flags | O_CLOEXEC);
-	return error ?: fd < 0 ? -errno : fd;
 }
 
 static int send(int fd, unsigned long request, unsigned char opcode, __u32 nsid, __u32 cdw10,
@@ -65,12 +51,12 @@ TEST_F(rights, nodes_are_for_root)
 	struct stat node;
 
 	ASSERT_EQ(0, stat(self->nodes.controller.path, &node));
-	EXPECT_EQ(S_IFCHR | ROOT_ONLY, node.st_mode);
+	EXPECT_EQ(S_IFCHR | NODE_FOR_ROOT, node.st_mode);
 	ASSERT_EQ(0, stat(self->nodes.path, &node));
-	EXPECT_EQ(S_IFCHR | ROOT_ONLY, node.st_mode);
-	EXPECT_EQ(-EACCES, open_as_nobody(self->nodes.path, ROOT_ONLY, O_RDONLY));
+	EXPECT_EQ(S_IFCHR | NODE_FOR_ROOT, node.st_mode);
+	EXPECT_EQ(-EACCES, node_open_as_nobody(self->nodes.path, NODE_FOR_ROOT, O_RDONLY));
 	ASSERT_EQ(0, become_root());
-	EXPECT_EQ(-EACCES, open_as_nobody(self->nodes.controller.path, ROOT_ONLY, O_RDONLY));
+	EXPECT_EQ(-EACCES, node_open_as_nobody(self->nodes.controller.path, NODE_FOR_ROOT, O_RDONLY));
 }
 
 /* Either kind of node, open in any way. */
@@ -94,7 +80,7 @@ FIXTURE_VARIANT(admin_rights)
 FIXTURE_VARIANT_ADD(admin_rights, reading_controller)
 {
 	.ns = false,
-	.mode = READ_ONLY,
+	.mode = NODE_READABLE,
 	.flags = O_RDONLY,
 	.request = NVME_IOCTL_ADMIN_CMD,
 };
@@ -102,7 +88,7 @@ FIXTURE_VARIANT_ADD(admin_rights, reading_controller)
 FIXTURE_VARIANT_ADD(admin_rights, writing_controller)
 {
 	.ns = false,
-	.mode = READ_WRITE,
+	.mode = NODE_WRITABLE,
 	.flags = O_RDWR,
 	.request = NVME_IOCTL_ADMIN64_CMD,
 };
@@ -110,7 +96,7 @@ FIXTURE_VARIANT_ADD(admin_rights, writing_controller)
 FIXTURE_VARIANT_ADD(admin_rights, reading_namespace)
 {
 	.ns = true,
-	.mode = READ_ONLY,
+	.mode = NODE_READABLE,
 	.flags = O_RDONLY,
 	.request = NVME_IOCTL_ADMIN64_CMD,
 };
@@ -118,7 +104,7 @@ FIXTURE_VARIANT_ADD(admin_rights, reading_namespace)
 FIXTURE_VARIANT_ADD(admin_rights, writing_namespace)
 {
 	.ns = true,
-	.mode = READ_WRITE,
+	.mode = NODE_WRITABLE,
 	.flags = O_RDWR,
 	.request = NVME_IOCTL_ADMIN_CMD,
 };
@@ -128,7 +114,7 @@ FIXTURE_SETUP(admin_rights)
 	ASSERT_EQ(0, passthru_open(&self->nodes, 1));
 	self->page = pages_new(4096, 0);
 	self->path = variant->ns ? self->nodes.path : self->nodes.controller.path;
-	self->fd = open_as_nobody(self->path, variant->mode, variant->flags);
+	self->fd = node_open_as_nobody(self->path, variant->mode, variant->flags);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, trace_start(&self->trace));
 }
@@ -137,7 +123,7 @@ FIXTURE_TEARDOWN(admin_rights)
 {
 	close(self->fd);
 	EXPECT_EQ(0, become_root());
-	EXPECT_EQ(0, node_permit(self->path, ROOT_ONLY));
+	EXPECT_EQ(0, node_permit(self->path, NODE_FOR_ROOT));
 	pages_free(self->page, 4096);
 	passthru_close(&self->nodes);
 }
@@ -227,7 +213,7 @@ static const unsigned char changing[] = {
 
 TEST_F(rights, readers_of_a_namespace_read)
 {
-	int fd = open_as_nobody(self->nodes.path, READ_ONLY, O_RDONLY);
+	int fd = node_open_as_nobody(self->nodes.path, NODE_READABLE, O_RDONLY);
 	struct nvme_user_io io = { .opcode = IO_READ, .addr = (uintptr_t)self->page };
 	unsigned int i;
 
@@ -254,7 +240,7 @@ TEST_F(rights, readers_of_a_namespace_read)
 
 TEST_F(rights, writers_of_a_namespace_write)
 {
-	int fd = open_as_nobody(self->nodes.path, READ_WRITE, O_RDWR);
+	int fd = node_open_as_nobody(self->nodes.path, NODE_WRITABLE, O_RDWR);
 	struct nvme_user_io io = { .opcode = IO_WRITE, .addr = (uintptr_t)self->page };
 	unsigned int i;
 
@@ -274,7 +260,7 @@ TEST_F(rights, writers_of_a_namespace_write)
 TEST_F(rights, nobody_sends_what_the_controller_does_not_know)
 {
 	static const unsigned char unknown[] = { 0x04, 0x3e, 0x3f, 0x7f, 0x80, 0x81, 0xc0, 0xff };
-	int fd = open_as_nobody(self->nodes.path, READ_WRITE, O_RDWR);
+	int fd = node_open_as_nobody(self->nodes.path, NODE_WRITABLE, O_RDWR);
 	struct nvme_passthru_cmd64 wrong = { .opcode = 0xc0, .nsid = 2 };
 	unsigned int i;
 
@@ -291,7 +277,7 @@ TEST_F(rights, nobody_sends_what_the_controller_does_not_know)
 
 TEST_F(rights, writers_who_cannot_read_do_read)
 {
-	int fd = open_as_nobody(self->nodes.path, 0622, O_WRONLY);
+	int fd = node_open_as_nobody(self->nodes.path, 0622, O_WRONLY);
 
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(0, IO(fd, IO_WRITE, 0, self->page, BLOCK));
@@ -302,7 +288,7 @@ TEST_F(rights, writers_who_cannot_read_do_read)
 
 TEST_F(rights, controllers_are_reset_and_scanned_by_root)
 {
-	int fd = open_as_nobody(self->nodes.controller.path, READ_WRITE, O_RDWR);
+	int fd = node_open_as_nobody(self->nodes.controller.path, NODE_WRITABLE, O_RDWR);
 
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(-EACCES, passthru_ioctl(fd, NVME_IOCTL_RESET, NULL));
@@ -333,7 +319,7 @@ TEST_F(rights, the_controller_gives_data_to_root_only)
 	read.nsid = 1;
 
 	memset(self->page, 0, 4096);
-	fd = open_as_nobody(self->nodes.controller.path, READ_WRITE, O_RDWR);
+	fd = node_open_as_nobody(self->nodes.controller.path, NODE_WRITABLE, O_RDWR);
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(-EACCES, passthru(fd, NVME_IOCTL_IO_CMD, &read));
 	EXPECT_TRUE(memory_is(self->page, BLOCK, 0));

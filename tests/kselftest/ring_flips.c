@@ -17,8 +17,6 @@
 
 #define BLOCK 512
 #define PAGE 4096
-#define READ_ONLY 0644
-#define ROOT_ONLY 0600
 /* 10^6 are enough, and the full SCALE of 40 is to be that. */
 #define SCALE_MOST 100
 #define SCALE_PER 5 / 2
@@ -122,9 +120,7 @@ FIXTURE_SETUP(flips)
 	};
 	ASSERT_EQ(0, trace_enable("pci_nvme_io_cmd"));
 	ASSERT_EQ(0, trace_enable("pci_nvme_read"));
-	ASSERT_EQ(0, node_permit(self->nodes.path, READ_ONLY));
-	ASSERT_EQ(0, become_nobody());
-	self->fd = open(self->nodes.path, O_RDONLY | O_CLOEXEC);
+	self->fd = node_open_as_nobody(self->nodes.path, NODE_READABLE, O_RDONLY);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, ring_open(&self->ring, 1, variant->flags));
 	if (!variant->indirect) {
@@ -144,7 +140,7 @@ FIXTURE_TEARDOWN(flips)
 	ring_close(&self->ring);
 	close(self->fd);
 	EXPECT_EQ(0, become_root());
-	EXPECT_EQ(0, node_permit(self->nodes.path, ROOT_ONLY));
+	EXPECT_EQ(0, node_permit(self->nodes.path, NODE_FOR_ROOT));
 	pages_free(self->data, 2 * PAGE);
 	passthru_close(&self->nodes);
 }

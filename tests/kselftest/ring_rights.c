@@ -12,9 +12,6 @@
 #define BLOCK 512
 #define PAGE 4096
 #define ENTRIES 8
-#define READ_ONLY 0644
-#define READ_WRITE 0666
-#define ROOT_ONLY 0600
 #define FEATURE_EVENTS 0x0b
 #define FORMAT_4096 4	/* the number of QEMU's format with blocks of 4096 bytes */
 
@@ -51,8 +48,8 @@ FIXTURE_SETUP(rights)
 FIXTURE_TEARDOWN(rights)
 {
 	EXPECT_EQ(0, become_root());
-	EXPECT_EQ(0, node_permit(self->nodes.controller.path, ROOT_ONLY));
-	EXPECT_EQ(0, node_permit(self->nodes.path, ROOT_ONLY));
+	EXPECT_EQ(0, node_permit(self->nodes.controller.path, NODE_FOR_ROOT));
+	EXPECT_EQ(0, node_permit(self->nodes.path, NODE_FOR_ROOT));
 	pages_free(self->page, PAGE);
 	passthru_close(&self->nodes);
 }
@@ -84,7 +81,7 @@ TEST_F(rights, nobody_identifies_in_five_ways_and_does_nothing_else)
 	unsigned int cns, opcode;
 	int fd;
 
-	ASSERT_EQ(0, node_permit(self->nodes.controller.path, READ_WRITE));
+	ASSERT_EQ(0, node_permit(self->nodes.controller.path, NODE_WRITABLE));
 	ASSERT_EQ(0, become_nobody());
 	fd = controller_open(&self->nodes.controller, O_RDWR);
 	ASSERT_LE(0, fd);
@@ -119,7 +116,7 @@ TEST_F(rights, nobody_reads_and_writes_as_the_file_is_open)
 	unsigned int i;
 	int ro, rw;
 
-	ASSERT_EQ(0, node_permit(self->nodes.path, READ_WRITE));
+	ASSERT_EQ(0, node_permit(self->nodes.path, NODE_WRITABLE));
 	ASSERT_EQ(0, become_nobody());
 	ro = open(self->nodes.path, O_RDONLY);
 	rw = open(self->nodes.path, O_RDWR);

@@ -226,3 +226,15 @@ int become_root(void)
 {
 	return seteuid(0) || setegid(0) ? -errno : 0;
 }
+
+int node_open_as_nobody(const char *path, unsigned int mode, int flags)
+{
+	int error = node_permit(path, mode);
+	int fd;
+
+	error = error ?: become_nobody();
+	if (error)
+		return error;
+	fd = open(path, flags | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}

@@ -109,7 +109,10 @@ int blocks_read(const struct passthru *nodes, unsigned int first, unsigned int b
 int blocks_write(const struct passthru *nodes, unsigned int first, unsigned int blocks,
 		 const void *buffer, size_t bytes);
 
-/* Lets all have the node @mode, or nobody again. */
+/* Who may open a node: root only, as it was made, or everybody. */
+#define NODE_FOR_ROOT	0600
+#define NODE_READABLE	0644
+#define NODE_WRITABLE	0666
 int node_permit(const char *path, unsigned int mode);
 
 /* From now on without privileges, and with them again. */
@@ -117,3 +120,6 @@ int become_nobody(void);
 int become_root(void);
 
 #endif /* PASSTHRU_H */
+/* Becomes nobody, and opens a node that is given @mode before; negative: errno. */
+int node_open_as_nobody(const char *path, unsigned int mode, int flags);
+
