@@ -5,12 +5,12 @@
  */
 #include "kselftest_harness.h"
 
-#include <liburing.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 
 #include "lib/event.h"
+#include "lib/subscribe.h"
 #include "lib/util.h"
 
 #define BUFFERS	8
@@ -73,16 +73,13 @@ static void provide(FIXTURE_DATA(stream) *self, unsigned int count, unsigned int
 static int ask(FIXTURE_DATA(stream) *self, int fd, struct nvme_event_uring wish,
 	       unsigned int uring_flags)
 {
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&self->ring);
+	struct io_uring_sqe *sqe = subscribe_prepare(&self->ring, fd, GROUP, wish);
 
-	io_uring_prep_rw(IORING_OP_URING_CMD, sqe, fd, NULL, 0, 0);
-	sqe->cmd_op = NVME_URING_CMD_EVENTS;
-	sqe->uring_cmd_flags = uring_flags;
-	if (uring_flags & IORING_URING_CMD_MULTISHOT) {
-		sqe->flags |= IOSQE_BUFFER_SELECT;
-		sqe->buf_group = GROUP;
+	if (!(uring_flags & IORING_URING_CMD_MULTISHOT)) {
+		sqe->flags = 0;
+		sqe->buf_group = 0;
 	}
-	memcpy(sqe->cmd, &wish, sizeof(wish));
+	sqe->uring_cmd_flags = uring_flags;
 	/* A thread that submits may still have one from before. */
 	return io_uring_submit(&self->ring) > 0;
 }
@@ -238,7 +235,6 @@ TEST_F(stream, ends_when_the_controller_goes)
 
 TEST_F(stream, ends_when_somebody_reads_alone)
 {
-	struct nvme_event_mode mode = { .size = sizeof(mode), .reading = NVME_EVENT_EXCLUSIVE };
 	int other = controller_open(&self->controller, O_RDONLY);
 	unsigned char *buffer = NULL;
 	bool more;
@@ -247,7 +243,7 @@ TEST_F(stream, ends_when_somebody_reads_alone)
 	provide(self, BUFFERS, BUFFER_BYTES);
 	ASSERT_EQ(1, subscribe(self, 0));
 	EXPECT_TRUE(quiet(self));
-	ASSERT_EQ(0, ioctl(other, NVME_EVENT_IOCTL_MODE, &mode));
+	ASSERT_EQ(0, event_mode(other, NVME_EVENT_EXCLUSIVE, 0));
 	EXPECT_EQ(-EBUSY, complete(self, &more, &buffer));
 	EXPECT_FALSE(more);
 	close(other);
@@ -347,7 +343,6 @@ TEST_F(stream, ends_with_its_ring_and_with_its_process)
 		ASSERT_LE(0, child);
 		if (child == 0) {
 			struct io_uring_buf_ring *buffers;
-			struct io_uring_sqe *sqe;
 			int error, fd = controller_open(&self->controller, O_RDONLY);
 
 			if (io_uring_queue_init(8, &ring, variant->flags))
@@ -355,12 +350,7 @@ TEST_F(stream, ends_with_its_ring_and_with_its_process)
 			buffers = io_uring_setup_buf_ring(&ring, BUFFERS, GROUP, 0, &error);
 			if (!buffers)
 				_exit(1);
-			sqe = io_uring_get_sqe(&ring);
-			io_uring_prep_rw(IORING_OP_URING_CMD, sqe, fd, NULL, 0, 0);
-			sqe->cmd_op = NVME_URING_CMD_EVENTS;
-			sqe->uring_cmd_flags = IORING_URING_CMD_MULTISHOT;
-			sqe->flags |= IOSQE_BUFFER_SELECT;
-			sqe->buf_group = GROUP;
+			subscribe_prepare(&ring, fd, GROUP, (struct nvme_event_uring){});
 			if (io_uring_submit(&ring) != 1)
 				_exit(1);
 			if (i % 2)
@@ -376,39 +366,22 @@ TEST_F(stream, ends_with_its_ring_and_with_its_process)
 	ASSERT_EQ(0, event_raise(&self->controller, WARNING_RELIABILITY));
 }
 
-/* A ring that polls has nobody to be called. */
-FIXTURE(polling)
+/* It has nobody to be called. */
+TEST(a_ring_that_polls_is_refused)
 {
-	struct controller controller;
-};
-
-FIXTURE_SETUP(polling)
-{
-	ASSERT_EQ(0, controller_renew(&self->controller, 0));
-}
-
-FIXTURE_TEARDOWN(polling)
-{
-}
-
-TEST_F(polling, rings_are_refused)
-{
-	int error, fd = controller_open(&self->controller, O_RDONLY);
 	struct io_uring_buf_ring *buffers;
-	struct io_uring_sqe *sqe;
+	struct controller controller;
 	struct io_uring_cqe *cqe;
 	struct io_uring ring;
+	int error, fd;
 
+	ASSERT_EQ(0, controller_renew(&controller, 0));
+	fd = controller_open(&controller, O_RDONLY);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, io_uring_queue_init(8, &ring, IORING_SETUP_IOPOLL));
 	buffers = io_uring_setup_buf_ring(&ring, BUFFERS, GROUP, 0, &error);
 	ASSERT_NE(NULL, buffers);
-	sqe = io_uring_get_sqe(&ring);
-	io_uring_prep_rw(IORING_OP_URING_CMD, sqe, fd, NULL, 0, 0);
-	sqe->cmd_op = NVME_URING_CMD_EVENTS;
-	sqe->uring_cmd_flags = IORING_URING_CMD_MULTISHOT;
-	sqe->flags |= IOSQE_BUFFER_SELECT;
-	sqe->buf_group = GROUP;
+	subscribe_prepare(&ring, fd, GROUP, (struct nvme_event_uring){});
 	ASSERT_EQ(1, io_uring_submit(&ring));
 	ASSERT_EQ(0, io_uring_wait_cqe(&ring, &cqe));
 	EXPECT_EQ(-EOPNOTSUPP, cqe->res);

@@ -3,7 +3,6 @@
 #include "kselftest_harness.h"
 
 #include <grp.h>
-#include <liburing.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -11,6 +10,7 @@
 #include "lib/event.h"
 #include "lib/module.h"
 #include "lib/ring.h"
+#include "lib/subscribe.h"
 #include "lib/trace.h"
 #include "lib/util.h"
 
@@ -168,7 +168,6 @@ TEST_F(rights, events_by_one_command_of_a_ring)
 	struct __kernel_timespec limit = { .tv_sec = LIMIT_MS / 1000 };
 	struct nvme_event_uring wish = { .flags = NVME_EVENT_URING_PAGE };
 	struct io_uring_buf_ring *buffers;
-	struct io_uring_sqe *sqe;
 	struct io_uring_cqe *cqe;
 	struct nvme_event *event;
 	struct io_uring ring;
@@ -183,13 +182,7 @@ TEST_F(rights, events_by_one_command_of_a_ring)
 		io_uring_buf_ring_add(buffers, space[i], BUFFER_BYTES, i,
 				      io_uring_buf_ring_mask(BUFFERS), i);
 	io_uring_buf_ring_advance(buffers, BUFFERS);
-	sqe = io_uring_get_sqe(&ring);
-	io_uring_prep_rw(IORING_OP_URING_CMD, sqe, self->fd, NULL, 0, 0);
-	sqe->cmd_op = NVME_URING_CMD_EVENTS;
-	sqe->uring_cmd_flags = IORING_URING_CMD_MULTISHOT;
-	sqe->flags |= IOSQE_BUFFER_SELECT;
-	sqe->buf_group = BUFFER_GROUP;
-	memcpy(sqe->cmd, &wish, sizeof(wish));
+	subscribe_prepare(&ring, self->fd, BUFFER_GROUP, wish);
 	ASSERT_EQ(1, io_uring_submit(&ring));
 	for (i = 1; i <= 2; i++) {
 		ASSERT_EQ(0, raise_as_root(self));

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "event.h"
@@ -132,4 +134,50 @@ bool event_quiet(int fd)
 	struct pollfd readable = { .fd = fd, .events = POLLIN };
 
 	return poll(&readable, 1, QUIET_MS) == 0;
+}
+
+int event_read_now(int fd, struct nvme_event *event)
+{
+	int flags = fcntl(fd, F_GETFL);
+	ssize_t length;
+
+	fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+	length = read(fd, event, sizeof(*event));
+	length = length < 0 ? -errno : length;
+	fcntl(fd, F_SETFL, flags);
+	return length;
+}
+
+int event_poll_now(int fd)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+	return poll(&poll_fd, 1, 0) < 0 ? -errno : poll_fd.revents;
+}
+
+bool event_says(int fd, unsigned int code)
+{
+	struct nvme_event event;
+	int error = event_read(fd, &event);
+
+	if (error)
+		return false;
+	if (event.dw0 == code << 8 && event.dw3 == DW3_LIFECYCLE)
+		return true;
+	complain("dw0 %#x dw3 %#x instead of %#x of the driver", event.dw0, event.dw3, code << 8);
+	return false;
+}
+
+int event_mode(int fd, unsigned int reading, int other)
+{
+	struct nvme_event_mode mode = { .size = sizeof(mode), .reading = reading, .fd = other };
+
+	return ioctl(fd, NVME_EVENT_IOCTL_MODE, &mode) ? -errno : 0;
+}
+
+int event_claim(int fd)
+{
+	struct nvme_event_info info = { .size = sizeof(info) };
+
+	return ioctl(fd, NVME_EVENT_IOCTL_INFO, &info) ? -errno : (int)info.claim;
 }

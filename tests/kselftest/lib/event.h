@@ -24,11 +24,6 @@
 /* Dword 3 of what the driver itself says, and nothing was lost before it. */
 #define DW3_LIFECYCLE	(NVME_EVENT_SOURCE_LIFECYCLE << NVME_EVENT_DW3_SOURCE_SHIFT)
 
-/* Of NVME_URING_CMD_EVENTS; younger than Debian's headers. */
-#ifndef IORING_URING_CMD_MULTISHOT
-#define IORING_URING_CMD_MULTISHOT (1U << 1)
-#endif
-
 /* Sets the critical warning without waiting for anything. */
 int event_warn(const struct controller *controller, unsigned int warning);
 
@@ -57,6 +52,24 @@ int namespaces_restore(void);
 
 /* Waits for a record and reads it; ETIMEDOUT if none comes. */
 int event_read(int fd, struct nvme_event *event);
+
+/* NVME_EVENT_IOCTL_MODE: how a file reads, with file @other if it shares; negative: errno. */
+int event_mode(int fd, unsigned int reading, int other);
+
+/* Who reads alone, as the file sees it: NVME_EVENT_CLAIM_*; negative: errno. */
+int event_claim(int fd);
+
+/* Reads a record if there is one already; the length; negative: errno. */
+int event_read_now(int fd, struct nvme_event *event);
+
+/* What poll() says of readers now. */
+int event_poll_now(int fd);
+
+/*
+ * Waits for a record and reads it; whether the driver itself says so, with this
+ * code, and nothing was lost before it.
+ */
+bool event_says(int fd, unsigned int code);
 
 /* Whether there is nothing to read, now and for a while. */
 bool event_quiet(int fd);

@@ -82,3 +82,23 @@ bool provider_said(const struct nvme_event *event, unsigned int number, unsigned
 			 event->dw0, event->dw1, event->dw2, event->dw3, dw1, number);
 	return it_is;
 }
+
+unsigned long long provider_newest(int fd)
+{
+	struct nvme_event_info info = { .size = sizeof(info) };
+
+	return ioctl(fd, NVME_EVENT_IOCTL_INFO, &info) ? ~0ULL : info.provider_newest;
+}
+
+int provider_offer(int fd, unsigned int count, unsigned int number)
+{
+	int error = provider_set("post", count);
+
+	return error ?: wait_until(provider_newest(fd) == number) ? 0 : -ETIMEDOUT;
+}
+
+bool provider_stays(const char *file, int value)
+{
+	usleep(QUIET_MS * 1000);
+	return provider_get(file) == value;
+}

@@ -28,4 +28,13 @@ int provider_fetch(int fd, unsigned long long number, char *payload, unsigned in
 /* Whether it is a provider's event, with this number and this dword 1. */
 bool provider_said(const struct nvme_event *event, unsigned int number, unsigned int dw1);
 
+/* The number of the newest record of any provider, as a reader is told. */
+unsigned long long provider_newest(int fd);
+
+/* Has the one in C offer @count events, and waits until @number is staged. */
+int provider_offer(int fd, unsigned int count, unsigned int number);
+
+/* Whether one of its files has @value, after a while as well. */
+bool provider_stays(const char *file, int value);
+
 #endif /* PROVIDER_H */
