@@ -14,7 +14,6 @@
 #define BLOCK_BYTES	512
 #define BLOCKS_READ	8
 #define BYTES_READ	(BLOCKS_READ * BLOCK_BYTES)
-#define ABORTED		0x0007
 
 /* Five seconds after an Abort that did not help, there is a reset. */
 #define RESET_LIMIT_MS	(12000 * patience())
@@ -188,9 +187,9 @@ TEST_F(command, that_hangs_is_aborted)
 	struct nvme_event event;
 
 	ASSERT_EQ(0, lie(&self->subject.liar, LIE_HANGS, 0));
-	EXPECT_EQ(ABORTED, run_read(&self->subject, 1000) & STATUS_CODE_MASK);
+	EXPECT_EQ(STATUS_ABORTED, run_read(&self->subject, 1000) & STATUS_CODE_MASK);
 	ASSERT_EQ(0, lie(&self->subject.liar, LIE_HANGS, 0));
-	EXPECT_EQ(ABORTED, run_ring_read(&self->subject, 1000) & STATUS_CODE_MASK);
+	EXPECT_EQ(STATUS_ABORTED, run_ring_read(&self->subject, 1000) & STATUS_CODE_MASK);
 	ASSERT_EQ(0, event_read(self->subject.liar.node, &event));
 	EXPECT_EQ(NVME_EVENT_COMMAND_TIMED_OUT << 8, event.dw0);
 	EXPECT_EQ(IO_READ, event.dw1 & 0xff);

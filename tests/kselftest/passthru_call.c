@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Commands in an envelope: its sizes, its answer, its data, and that it does what the other ioctls do. */
+/* Commands in an envelope: its sizes, its answer, and that it does what the other ioctls do. */
 #include "kselftest_harness.h"
 
 #include <limits.h>
-#include <sys/mman.h>
 
 #include "lib/envelope.h"
 #include "lib/trace.h"
@@ -12,10 +11,6 @@
 #define BLOCK 512
 #define PAGE 4096
 #define COMMAND "pci_nvme_*_cmd *"
-#define LOG(page, bytes) ((page) | 1u << 15 | ((bytes) / 4 - 1) << 16)
-#define LOG_ERRORS 0x01
-#define LOG_SMART 0x02
-#define LOG_EFFECTS 0x05
 #define FEATURE_TIMESTAMP 0x0e
 #define UNTOUCHED 0x5a
 
@@ -47,14 +42,9 @@ static const struct nvme_call identify = {
 	.size = CALL_BYTES, .command = ADMIN_IDENTIFY, .cdw10 = 1, .size_out = PAGE,
 };
 
-/* Fills the envelope in anew, and calls. */
-#define CALL(fd, ...) ({							\
-	*self->call = (struct nvme_call){ .size = CALL_BYTES, __VA_ARGS__ };	\
-	envelope_call(fd, self->call);						\
-})
+#define CALL(fd, ...) ENVELOPE_CALL(fd, self->call, __VA_ARGS__)
 #define ADMIN(...) CALL(self->nodes.ctrl, __VA_ARGS__)
 #define IO(...) CALL(self->nodes.ns, .family = NVME_CALL_IO, .nsid = 1, __VA_ARGS__)
-#define PAYLOAD_IS_UNTOUCHED(from, bytes) memory_is(self->envelope.payload + (from), bytes, UNTOUCHED)
 
 TEST_F(call, the_answer_is_all_of_the_completion)
 {
@@ -203,222 +193,6 @@ TEST_F(call, reserved_bits_have_to_be_zero)
 	EXPECT_EQ(0, ADMIN(.command = ADMIN_GET_FEATURES, .cdw10 = 7, .flags = NVME_CALL_TRUNCATE));
 }
 
-TEST_F(call, data_goes_no_way_that_the_command_does_not_have)
-{
-	EXPECT_EQ(-EINVAL, ADMIN(.command = ADMIN_IDENTIFY, .cdw10 = 1, .size_out = PAGE, .size_in = 1));
-	EXPECT_EQ(-EINVAL, ADMIN(.command = ADMIN_ABORT, .size_in = 1));
-	EXPECT_EQ(-EINVAL, ADMIN(.command = ADMIN_ABORT, .size_out = 1));
-	EXPECT_EQ(-EINVAL, ADMIN(.command = ADMIN_ABORT, .size_metadata = 1));
-	EXPECT_EQ(-EINVAL, IO(.command = IO_WRITE, .size_in = BLOCK, .size_out = 1));
-	EXPECT_EQ(-EINVAL, IO(.command = IO_READ, .size_in = 1, .size_out = BLOCK));
-	EXPECT_EQ(-EINVAL, IO(.command = IO_FLUSH, .size_in = 1));
-	EXPECT_EQ(-EINVAL, IO(.command = IO_READ, .size_out = BLOCK, .size_metadata = 8));
-	EXPECT_EQ(0, trace_count(&self->trace, COMMAND));
-}
-
-/* What a command transfers, and a byte less and more. */
-TEST_F(call, data_of_all_sizes)
-{
-	static const struct {
-		enum nvme_call_family family;
-		unsigned char opcode;
-		__u32 nsid, cdw10, cdw12;
-		unsigned int bytes, had;
-	} commands[] = {
-		{ NVME_CALL_ADMIN, ADMIN_IDENTIFY, 0, 1, 0, 4096, 4096 },
-		{ NVME_CALL_ADMIN, ADMIN_GET_LOG_PAGE, ~0u, LOG(LOG_SMART, 512), 0, 512, 512 },
-		{ NVME_CALL_ADMIN, ADMIN_GET_LOG_PAGE, ~0u, LOG(LOG_SMART, 4), 0, 4, 512 },
-		{ NVME_CALL_ADMIN, ADMIN_GET_FEATURES, 0, FEATURE_TIMESTAMP, 0, 8, 8 },
-		{ NVME_CALL_ADMIN, ADMIN_SET_FEATURES, 0, FEATURE_TIMESTAMP, 0, 8, 0 },
-		{ NVME_CALL_IO, IO_WRITE, 1, 0, 0, 512, 0 },
-		{ NVME_CALL_IO, IO_WRITE, 1, 0, 7, 4096, 0 },
-		{ NVME_CALL_IO, IO_READ, 1, 0, 0, 512, 512 },
-		{ NVME_CALL_IO, IO_READ, 1, 0, 8, 4608, 4608 },
-		{ NVME_CALL_IO, IO_COMPARE, 1, 0, 0, 512, 0 },
-		{ NVME_CALL_IO, IO_DATASET_MANAGEMENT, 1, 1, 0, 32, 0 },
-	};
-	unsigned int i;
-
-	memset(self->envelope.payload, 0, 2 * PAGE);
-	for (i = 0; i < ARRAY_LENGTH(commands); i++) {
-		bool takes = commands[i].opcode & 1;
-		int less, more;
-
-		for (less = 1; less <= 2; less++) {
-			unsigned int bytes = less == 1 ? commands[i].bytes - 1 : 0;
-
-			EXPECT_EQ(-EINVAL, CALL(self->nodes.ns, .family = commands[i].family,
-						.command = commands[i].opcode, .nsid = commands[i].nsid,
-						.cdw10 = commands[i].cdw10, .cdw12 = commands[i].cdw12,
-						.size_in = takes ? bytes : 0, .size_out = takes ? 0 : bytes)) {
-				TH_LOG("command %u, %u bytes", i, bytes);
-			}
-		}
-		EXPECT_EQ(2 * i, (unsigned int)trace_count(&self->trace, COMMAND));
-		for (more = 0; more < 2; more++) {
-			unsigned int bytes = commands[i].bytes + more;
-
-			EXPECT_EQ(0, CALL(self->nodes.ns, .family = commands[i].family,
-					  .command = commands[i].opcode, .nsid = commands[i].nsid,
-					  .cdw10 = commands[i].cdw10, .cdw12 = commands[i].cdw12,
-					  .size_in = takes ? bytes : 0, .size_out = takes ? 0 : bytes)) {
-				TH_LOG("command %u, %u bytes", i, bytes);
-			}
-			EXPECT_EQ(0, self->call->status) {
-				TH_LOG("command %u, %u bytes", i, bytes);
-			}
-			EXPECT_EQ(commands[i].had, self->call->fw_size);
-		}
-	}
-}
-
-TEST_F(call, what_there_is_no_room_for_is_dropped_if_that_is_wanted)
-{
-	unsigned char whole[PAGE];
-	unsigned int bytes;
-
-	ASSERT_EQ(0, ADMIN(.command = ADMIN_IDENTIFY, .cdw10 = 1, .size_out = PAGE));
-	memcpy(whole, self->envelope.payload, PAGE);
-	for (bytes = 0; bytes <= PAGE; bytes += bytes < 8 ? 1 : 584) {
-		memset(self->envelope.payload, UNTOUCHED, 2 * PAGE);
-		ASSERT_EQ(0, ADMIN(.command = ADMIN_IDENTIFY, .cdw10 = 1, .size_out = bytes,
-				   .flags = NVME_CALL_TRUNCATE));
-		EXPECT_EQ(0, self->call->status);
-		EXPECT_EQ(PAGE, self->call->fw_size);
-		EXPECT_EQ(0, memcmp(whole, self->envelope.payload, bytes));
-		EXPECT_TRUE(PAYLOAD_IS_UNTOUCHED(bytes, 2 * PAGE - bytes));
-	}
-	/* What the controller is to get has to be there. */
-	EXPECT_EQ(-EINVAL, IO(.command = IO_WRITE, .size_in = BLOCK - 1, .flags = NVME_CALL_TRUNCATE));
-}
-
-TEST_F(call, the_controller_had_what_it_had)
-{
-	unsigned int errors;
-
-	ASSERT_EQ(0, ADMIN(.command = ADMIN_IDENTIFY, .cdw10 = 1, .size_out = PAGE));
-	errors = (self->envelope.payload[262] + 1) * 64;
-
-	/* A page that is shorter than what is asked for; QEMU writes no more than there is. */
-	memset(self->envelope.payload, UNTOUCHED, 2 * PAGE);
-	ASSERT_EQ(0, ADMIN(.command = ADMIN_GET_LOG_PAGE, .nsid = ~0u, .cdw10 = LOG(LOG_SMART, PAGE),
-			   .size_out = PAGE));
-	EXPECT_EQ(512, self->call->fw_size);
-	EXPECT_NE(UNTOUCHED, self->envelope.payload[511]);
-	EXPECT_TRUE(PAYLOAD_IS_UNTOUCHED(512, PAGE - 512));
-	/* From an offset on. */
-	ASSERT_EQ(0, ADMIN(.command = ADMIN_GET_LOG_PAGE, .nsid = ~0u, .cdw10 = LOG(LOG_SMART, PAGE),
-			   .cdw12 = 500, .size_out = PAGE));
-	EXPECT_EQ(12, self->call->fw_size);
-	/* Part of one. */
-	ASSERT_EQ(0, ADMIN(.command = ADMIN_GET_LOG_PAGE, .nsid = ~0u, .cdw10 = LOG(LOG_SMART, 16),
-			   .size_out = 16));
-	EXPECT_EQ(512, self->call->fw_size);
-	ASSERT_EQ(0, ADMIN(.command = ADMIN_GET_LOG_PAGE, .cdw10 = LOG(LOG_EFFECTS, 64), .size_out = 64));
-	EXPECT_EQ(PAGE, self->call->fw_size);
-	ASSERT_EQ(0, ADMIN(.command = ADMIN_GET_LOG_PAGE, .nsid = ~0u, .cdw10 = LOG(LOG_ERRORS, 64),
-			   .size_out = 64));
-	EXPECT_EQ(errors, self->call->fw_size);
-
-	/* One that failed had nothing, and gives nothing. */
-	memset(self->envelope.payload, UNTOUCHED, 2 * PAGE);
-	ASSERT_EQ(0, ADMIN(.command = ADMIN_GET_LOG_PAGE, .cdw10 = LOG(0xfe, 64), .size_out = 64));
-	EXPECT_NE(0, self->call->status);
-	EXPECT_EQ(0, self->call->fw_size);
-	ASSERT_EQ(0, IO(.command = IO_READ, .cdw10 = 0xfffffff0, .size_out = BLOCK));
-	EXPECT_EQ(STATUS_LBA_OUT_OF_RANGE, self->call->status);
-	EXPECT_EQ(0, self->call->fw_size);
-	EXPECT_TRUE(PAYLOAD_IS_UNTOUCHED(0, 2 * PAGE));
-}
-
-/* QEMU has no command with data both ways: it refuses one, and nothing comes back. */
-TEST_F(call, data_may_go_both_ways)
-{
-	ASSERT_EQ(0, ADMIN(.command = 0xc3, .size_in = 100, .size_out = 200));
-	EXPECT_EQ(STATUS_INVALID_OPCODE, self->call->status);
-	EXPECT_EQ(0, self->call->fw_size);
-	EXPECT_TRUE(PAYLOAD_IS_UNTOUCHED(0, 2 * PAGE));
-	EXPECT_EQ(1, trace_count(&self->trace, "pci_nvme_admin_cmd * opc 0xc3 *"));
-}
-
-TEST_F_TIMEOUT(call, payloads_up_to_what_the_controller_takes, 60)
-{
-	int limit = transfer_limit(&self->nodes);
-	const unsigned int sizes[] = { BLOCK, PAGE, PAGE + BLOCK, 3 * PAGE, limit / 2 + BLOCK,
-				       limit - BLOCK, limit };
-	struct envelope big;
-	unsigned int i;
-
-	ASSERT_LT(PAGE, limit);
-	big = envelope_new(limit + BLOCK);
-	for (i = 0; i < ARRAY_LENGTH(sizes); i++) {
-		/* Ends where memory does, so at another place in a page each time. */
-		struct envelope in = envelope_new(sizes[i] + i), out = envelope_new(sizes[i] + i);
-
-		*in.call = (struct nvme_call){
-			.size = CALL_BYTES, .family = NVME_CALL_IO, .command = IO_WRITE, .nsid = 1,
-			.cdw10 = 64 * i, .cdw12 = sizes[i] / BLOCK - 1, .size_in = sizes[i],
-		};
-		*out.call = *in.call;
-		out.call->command = IO_READ;
-		out.call->size_out = out.call->size_in;
-		out.call->size_in = 0;
-		pattern_fill(in.payload, sizes[i], i + 1);
-		ASSERT_EQ(0, envelope_call(self->nodes.ns, in.call));
-		EXPECT_EQ(0, in.call->status);
-		ASSERT_EQ(0, envelope_call(self->nodes.ns, out.call));
-		EXPECT_EQ(0, out.call->status);
-		EXPECT_EQ(sizes[i], out.call->fw_size);
-		EXPECT_TRUE(pattern_is(out.payload, sizes[i], i + 1));
-		ASSERT_EQ(0, blocks_read(&self->nodes, 64 * i, sizes[i] / BLOCK, big.payload, sizes[i]));
-		EXPECT_TRUE(pattern_is(big.payload, sizes[i], i + 1));
-		envelope_free(&in);
-		envelope_free(&out);
-	}
-	*big.call = (struct nvme_call){
-		.size = CALL_BYTES, .family = NVME_CALL_IO, .command = IO_READ, .nsid = 1,
-		.cdw12 = limit / BLOCK, .size_out = limit + BLOCK,
-	};
-	EXPECT_EQ(-EINVAL, envelope_call(self->nodes.ns, big.call));
-	big.call->size_out = 0;
-	big.call->flags = NVME_CALL_TRUNCATE;
-	EXPECT_EQ(-EINVAL, envelope_call(self->nodes.ns, big.call));
-	big.call->flags = 0;
-	/* One byte too many, though the command transfers less. */
-	big.call->cdw12 = 0;
-	big.call->size_out = limit + 1;
-	EXPECT_EQ(-EINVAL, envelope_call(self->nodes.ns, big.call));
-	big.call->size_out = UINT_MAX;
-	EXPECT_EQ(-EINVAL, envelope_call(self->nodes.ns, big.call));
-	envelope_free(&big);
-}
-
-TEST_F(call, memory_that_is_not_there)
-{
-	struct envelope small = envelope_new(BLOCK - 1);
-	struct envelope fixed = envelope_new(PAGE);
-
-	/* The controller gets no command without all of its data. */
-	*small.call = (struct nvme_call){
-		.size = CALL_BYTES, .family = NVME_CALL_IO, .command = IO_WRITE, .nsid = 1, .size_in = BLOCK,
-	};
-	EXPECT_EQ(-EFAULT, envelope_call(self->nodes.ns, small.call));
-	EXPECT_EQ(0, trace_count(&self->trace, COMMAND));
-	/* What comes back cannot be written, though the command was executed. */
-	small.call->command = IO_READ;
-	small.call->size_in = 0;
-	small.call->size_out = BLOCK;
-	EXPECT_EQ(-EFAULT, envelope_call(self->nodes.ns, small.call));
-	EXPECT_EQ(1, trace_count(&self->trace, COMMAND));
-	EXPECT_EQ(0, small.call->fw_size);
-	*fixed.call = identify;
-	ASSERT_EQ(0, mprotect(fixed.pages, fixed.pages_bytes - PAGE, PROT_READ));
-	EXPECT_EQ(-EFAULT, envelope_call(self->nodes.ctrl, fixed.call));
-	EXPECT_EQ(0, fixed.call->fw_size);
-	envelope_free(&small);
-	envelope_free(&fixed);
-}
-
 TEST_F(call, on_either_node)
 {
 	static const __u32 others[] = { 0, 3, ~0u };
@@ -499,12 +273,12 @@ TEST_F_TIMEOUT(call, gives_what_the_other_ioctls_give, 60)
 		LIKE_ADMIN(ADMIN_IDENTIFY, PAGE, .cdw10 = 0xff),
 		LIKE_ADMIN(ADMIN_IDENTIFY, PAGE, .nsid = 77),
 		LIKE_ADMIN(ADMIN_IDENTIFY, BLOCK, .nsid = 1),
-		LIKE_ADMIN(ADMIN_GET_LOG_PAGE, BLOCK, .cdw10 = LOG(0x03, BLOCK)),
-		LIKE_ADMIN(ADMIN_GET_LOG_PAGE, PAGE, .cdw10 = LOG(LOG_EFFECTS, PAGE)),
-		LIKE_ADMIN(ADMIN_GET_LOG_PAGE, 64, .cdw10 = LOG(LOG_ERRORS, 64), .nsid = ~0u),
-		LIKE_ADMIN(ADMIN_GET_LOG_PAGE, 16, .cdw10 = LOG(LOG_SMART, 16), .nsid = ~0u),
-		LIKE_ADMIN(ADMIN_GET_LOG_PAGE, BLOCK, .cdw10 = LOG(0xfe, BLOCK)),
-		LIKE_ADMIN(ADMIN_GET_LOG_PAGE, 16, .cdw10 = LOG(LOG_SMART, 16), .cdw12 = 600, .nsid = ~0u),
+		LIKE_ADMIN(ADMIN_GET_LOG_PAGE, BLOCK, .cdw10 = LOG_PAGE(LOG_PAGE_FIRMWARE, BLOCK)),
+		LIKE_ADMIN(ADMIN_GET_LOG_PAGE, PAGE, .cdw10 = LOG_PAGE(LOG_PAGE_EFFECTS, PAGE)),
+		LIKE_ADMIN(ADMIN_GET_LOG_PAGE, 64, .cdw10 = LOG_PAGE(LOG_PAGE_ERRORS, 64), .nsid = ~0u),
+		LIKE_ADMIN(ADMIN_GET_LOG_PAGE, 16, .cdw10 = LOG_PAGE(LOG_PAGE_SMART, 16), .nsid = ~0u),
+		LIKE_ADMIN(ADMIN_GET_LOG_PAGE, BLOCK, .cdw10 = LOG_PAGE(0xfe, BLOCK)),
+		LIKE_ADMIN(ADMIN_GET_LOG_PAGE, 16, .cdw10 = LOG_PAGE(LOG_PAGE_SMART, 16), .cdw12 = 600, .nsid = ~0u),
 		LIKE_ADMIN(ADMIN_GET_FEATURES, 0, .cdw10 = 0x07),
 		LIKE_ADMIN(ADMIN_GET_FEATURES, 0, .cdw10 = 0x04),
 		LIKE_ADMIN(ADMIN_GET_FEATURES, 0, .cdw10 = 0xee),

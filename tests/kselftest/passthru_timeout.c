@@ -18,7 +18,6 @@
 #define PAGES (READS + 1)
 /* In front of one which is late. */
 #define PATIENT 4
-#define ABORTED 0x0007
 
 #define ABORT "pci_nvme_admin_cmd * opc 0x8 *"
 #define ENABLED "pci_nvme_mmio_start_success*"
@@ -110,7 +109,7 @@ TEST_F(timeout, a_late_command_is_aborted_and_completes_once)
 	ASSERT_TRUE(wait_until(trace_count(&self->trace, IO_COMMAND) == PATIENT));
 	ASSERT_EQ(0, call_start(&call, slow_passthru, &late));
 	ASSERT_EQ(0, call_finish(&call));
-	EXPECT_EQ(ABORTED, call.result & STATUS_CODE_MASK);
+	EXPECT_EQ(STATUS_ABORTED, call.result & STATUS_CODE_MASK);
 	for (i = 0; i < PATIENT; i++) {
 		ASSERT_EQ(0, call_finish(&reads.calls[i]));
 		EXPECT_EQ(0, reads.calls[i].result);
@@ -143,7 +142,7 @@ TEST_F(timeout, an_aborted_command_returns_that_status)
 	ASSERT_EQ(0, slow_down(1, 0));
 	ASSERT_EQ(0, call_start(&call, slow_passthru, &dsm));
 	ASSERT_EQ(0, call_finish(&call));
-	EXPECT_EQ(ABORTED, call.result & STATUS_CODE_MASK);
+	EXPECT_EQ(STATUS_ABORTED, call.result & STATUS_CODE_MASK);
 	EXPECT_EQ(1, trace_count(&self->trace, ABORT));
 	EXPECT_EQ(0, trace_count(&self->trace, ENABLED));
 	EXPECT_TRUE(is_live(self->state));
@@ -162,7 +161,7 @@ TEST_F(timeout, admin_commands_are_aborted_too)
 	ASSERT_EQ(0, blocks_read(&self->nodes, 0, 8, self->page, PAGE));
 	ASSERT_EQ(0, call_start(&call, slow_passthru, &format));
 	ASSERT_EQ(0, call_finish(&call));
-	EXPECT_EQ(ABORTED, call.result & STATUS_CODE_MASK);
+	EXPECT_EQ(STATUS_ABORTED, call.result & STATUS_CODE_MASK);
 	EXPECT_EQ(1, trace_count(&self->trace, ABORT));
 	EXPECT_EQ(0, trace_count(&self->trace, ENABLED));
 	EXPECT_TRUE(is_live(self->state));
@@ -235,12 +234,12 @@ TEST_F_TIMEOUT(timeout, nobody_gets_a_reset_by_being_impatient, 60)
 	ASSERT_LE(0, late.fd);
 	start_reads(_metadata, &reads, &late, READS);
 	for (i = 0; i < 200; i++)
-		EXPECT_EQ(0, slow_passthru(&identify) & ~ABORTED);
+		EXPECT_EQ(0, slow_passthru(&identify) & ~STATUS_ABORTED);
 	/* Root's would have been ended by a reset after five seconds. */
 	sleep(7);
 	for (i = 0; i < READS; i++) {
 		ASSERT_EQ(0, call_finish(&reads.calls[i]));
-		EXPECT_EQ(0, reads.calls[i].result & ~ABORTED);
+		EXPECT_EQ(0, reads.calls[i].result & ~STATUS_ABORTED);
 	}
 	close(late.fd);
 	EXPECT_EQ(0, trace_count(&self->trace, ENABLED));

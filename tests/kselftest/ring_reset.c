@@ -17,7 +17,6 @@
 #define REBINDS 4
 #define RESET_MS 20000
 
-#define ABORTED 0x0007
 #define ABORT "pci_nvme_admin_cmd * opc 0x8 *"
 #define ENABLED "pci_nvme_mmio_start_success*"
 #define DEFERRED (IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
@@ -201,7 +200,7 @@ TEST_F_TIMEOUT(reset, late_commands_are_aborted, 60)
 		ASSERT_EQ(0, ring_reap(&ring, &answer, 3 * LIMIT_MS));
 		ASSERT_GT(5, answer.tag);
 		if (answer.tag == 4) {
-			EXPECT_EQ(ABORTED, answer.res & STATUS_CODE_MASK);
+			EXPECT_EQ(STATUS_ABORTED, answer.res & STATUS_CODE_MASK);
 		} else {
 			EXPECT_EQ(0, answer.res);
 			EXPECT_TRUE(pattern_is(memory + answer.tag * PAGE, PAGE, 0));

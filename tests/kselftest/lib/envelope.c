@@ -7,6 +7,7 @@
 #include "envelope.h"
 #include "util.h"
 
+#define BLOCK 512
 #define PAGE 4096
 
 struct envelope envelope_new(size_t payload_bytes)
@@ -36,6 +37,40 @@ void envelope_free(struct envelope *envelope)
 int envelope_call(int fd, struct nvme_call *call)
 {
 	return ioctl(fd, NVME_IOCTL_CALL, call) < 0 ? -errno : 0;
+}
+
+long envelope_send(void *argument)
+{
+	struct envelope_send *send = argument;
+
+	return envelope_call(send->fd, send->call);
+}
+
+int envelope_abort(int fd, __u64 tag)
+{
+	struct nvme_call_abort abort = { .size = sizeof(abort), .tag = tag };
+	int count = ioctl(fd, NVME_IOCTL_CALL_ABORT, &abort);
+
+	return count < 0 ? -errno : count;
+}
+
+int envelope_push(struct ring *ring, int fd, struct nvme_call *call, unsigned int sqe_flags, __u64 tag)
+{
+	struct nvme_call_uring address = { .addr = (uintptr_t)call };
+	struct ring_command command = {
+		.fd = fd, .operation = NVME_URING_CMD_CALL, .sqe_flags = sqe_flags, .tag = tag,
+	};
+
+	memcpy(&command.command, &address, sizeof(address));
+	return ring_push(ring, &command);
+}
+
+void envelope_read(struct nvme_call *call, unsigned int nsid, __u64 tag)
+{
+	*call = (struct nvme_call){
+		.size = CALL_BYTES, .family = NVME_CALL_IO, .command = IO_READ, .nsid = nsid,
+		.tag = tag, .size_out = BLOCK,
+	};
 }
 
 int envelope_pass(int fd, enum nvme_call_family family, struct nvme_passthru_cmd64 *command,

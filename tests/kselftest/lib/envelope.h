@@ -5,7 +5,7 @@
 
 #include <linux/nvme_call.h>
 
-#include "passthru.h"
+#include "ring.h"
 
 #define CALL_BYTES sizeof(struct nvme_call)
 
@@ -28,6 +28,28 @@ void envelope_free(struct envelope *envelope);
 
 /* NVME_IOCTL_CALL: 0 or a negative errno. */
 int envelope_call(int fd, struct nvme_call *call);
+
+/* Fills a struct in anew, and calls with it. */
+#define ENVELOPE_CALL(fd, at, ...) ({						\
+	*(at) = (struct nvme_call){ .size = CALL_BYTES, __VA_ARGS__ };		\
+	envelope_call(fd, at);							\
+})
+
+/* envelope_call(), as a function for call_start(). */
+struct envelope_send {
+	int fd;
+	struct nvme_call *call;
+};
+long envelope_send(void *argument);
+
+/* NVME_IOCTL_CALL_ABORT: how many commands have the tag, or a negative errno. */
+int envelope_abort(int fd, __u64 tag);
+
+/* Adds NVME_URING_CMD_CALL to a ring, which calls it @tag. */
+int envelope_push(struct ring *ring, int fd, struct nvme_call *call, unsigned int sqe_flags, __u64 tag);
+
+/* Fills a struct in for a read of the first block of a namespace, of 512 bytes. */
+void envelope_read(struct nvme_call *call, unsigned int nsid, __u64 tag);
 
 /*
  * The same command with the same data as by NVME_IOCTL_ADMIN64_CMD or IO64_CMD;

@@ -49,7 +49,19 @@ enum {
 #define STATUS_COMPARE_FAILURE		0x0285
 #define STATUS_CODE_MASK		0x07ff
 
+/* Under that mask: the command was aborted at somebody's request. */
+#define STATUS_ABORTED			0x0007
+
 #define IDENTIFY_BYTES	4096
+
+/* Log pages, and dword 10 of a command that reads so many bytes of one and leaves the event be. */
+enum {
+	LOG_PAGE_ERRORS = 0x01,
+	LOG_PAGE_SMART = 0x02,
+	LOG_PAGE_FIRMWARE = 0x03,
+	LOG_PAGE_EFFECTS = 0x05,
+};
+#define LOG_PAGE(page, bytes)	((page) | 1u << 15 | ((bytes) / 4 - 1) << 16)
 
 /* Members of a command: the data, and the first logical block and how many. */
 #define DATA(buffer, bytes)	.addr = (uintptr_t)(buffer), .data_len = (bytes)
@@ -119,7 +131,7 @@ int node_permit(const char *path, unsigned int mode);
 int become_nobody(void);
 int become_root(void);
 
-#endif /* PASSTHRU_H */
 /* Becomes nobody, and opens a node that is given @mode before; negative: errno. */
 int node_open_as_nobody(const char *path, unsigned int mode, int flags);
 
+#endif /* PASSTHRU_H */
