@@ -26,7 +26,6 @@
 #define RATE 250
 #define RATE_LEAST 8
 #define POLL_TAG COMMANDS
-#define ABORTED 0x0007
 #define TIMEOUT_MS 500
 
 #define IO_COMMAND "pci_nvme_io_cmd *"
@@ -192,7 +191,7 @@ TEST_F_TIMEOUT(cancel, a_thousand_aborts_race_completions, 180)
 			if (answer.tag == POLL_TAG)
 				continue;
 			ends[0] += answer.res == 0;
-			ends[1] += answer.res == ABORTED;
+			ends[1] += answer.res == STATUS_ABORTED;
 			ends[2] += answer.res == -ECANCELED || answer.res == -EINTR;
 			if (answer.res == 0)
 				ASSERT_TRUE(pattern_is(self->memory + answer.tag * PAGE, PAGE, 0));
@@ -264,19 +263,37 @@ TEST_F_TIMEOUT(cancel, ring_goes, 60)
 	expect_aborts(_metadata, self);
 }
 
-TEST_F_TIMEOUT(cancel, process_dies, 60)
+static void wait_for_death(FIXTURE_DATA(cancel) *self __attribute__((unused)))
+{
+	pause();
+}
+
+static void execute_another(FIXTURE_DATA(cancel) *self)
+{
+	wait_until(trace_count(&self->trace, IO_COMMAND) == COMMANDS);
+	execl("/bin/true", "true", NULL);
+}
+
+/* A process that fills a ring of its own, and then does what it is to do. */
+static pid_t fork_submitter(FIXTURE_DATA(cancel) *self, void (*then)(FIXTURE_DATA(cancel) *self))
 {
 	pid_t child = fork();
+
+	if (child)
+		return child;
+	if (open_ring(self) || slow_down(2, 0) || push_all(self) ||
+	    ring_submit(&self->ring) != COMMANDS)
+		_exit(1);
+	then(self);
+	_exit(2);
+}
+
+TEST_F_TIMEOUT(cancel, process_dies, 60)
+{
+	pid_t child = fork_submitter(self, wait_for_death);
 	int status;
 
 	ASSERT_LE(0, child);
-	if (!child) {
-		if (open_ring(self) || slow_down(2, 0) || push_all(self) ||
-		    ring_submit(&self->ring) != COMMANDS)
-			_exit(1);
-		pause();
-		_exit(2);
-	}
 	ASSERT_TRUE(wait_until(trace_count(&self->trace, IO_COMMAND) == COMMANDS));
 	ASSERT_EQ(0, kill(child, SIGKILL));
 	ASSERT_EQ(child, waitpid(child, &status, 0));
@@ -287,18 +304,10 @@ TEST_F_TIMEOUT(cancel, process_dies, 60)
 /* io_uring waits for what a task has left before it becomes another program. */
 TEST_F_TIMEOUT(cancel, process_executes_another_program, 60)
 {
-	pid_t child = fork();
+	pid_t child = fork_submitter(self, execute_another);
 	int status;
 
 	ASSERT_LE(0, child);
-	if (!child) {
-		if (open_ring(self) || slow_down(2, 0) || push_all(self) ||
-		    ring_submit(&self->ring) != COMMANDS)
-			_exit(1);
-		wait_until(trace_count(&self->trace, IO_COMMAND) == COMMANDS);
-		execl("/bin/true", "true", NULL);
-		_exit(2);
-	}
 	ASSERT_TRUE(wait_until(trace_count(&self->trace, IO_COMMAND) == COMMANDS));
 	expect_aborts(_metadata, self);
 	ASSERT_EQ(child, waitpid(child, &status, 0));
@@ -351,8 +360,8 @@ TEST_F_TIMEOUT(polled, what_takes_too_long_ends, 60)
 		ASSERT_GT(COMMANDS, answer.tag);
 		ASSERT_FALSE(answered[answer.tag]);
 		answered[answer.tag] = true;
-		EXPECT_TRUE(answer.res == 0 || answer.res == ABORTED);
-		aborted += answer.res == ABORTED;
+		EXPECT_TRUE(answer.res == 0 || answer.res == STATUS_ABORTED);
+		aborted += answer.res == STATUS_ABORTED;
 	}
 	EXPECT_LE(COMMANDS / 2, aborted);
 	EXPECT_EQ(0, trace_count(&data.trace, ENABLED));
