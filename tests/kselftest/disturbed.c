@@ -83,24 +83,16 @@ static void expect_counts(struct __test_metadata *_metadata, FIXTURE_DATA(distur
 	EXPECT_GE(trace_count(&self->trace, LOAD_SUCCESS), (int)load->good);
 }
 
-static int function_write(const struct controller *controller, const char *file, const char *text)
-{
-	char path[96];
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", controller->address, file);
-	return write_file(path, text);
-}
-
 TEST_F_TIMEOUT(disturbed, function_level_resets_under_load, 120)
 {
 	const struct controller *controller = &self->nodes.controller;
 	int i;
 
-	ASSERT_EQ(0, function_write(controller, "reset_method", "flr"));
+	ASSERT_EQ(0, controller_write(controller, "reset_method", "flr"));
 	ASSERT_EQ(0, load_start(&self->load));
 	for (i = 1; i <= TIMES; i++) {
 		ASSERT_TRUE(load_goes_on(&self->load));
-		ASSERT_EQ(0, function_write(controller, "reset", "1"));
+		ASSERT_EQ(0, controller_write(controller, "reset", "1"));
 		expect_reset(_metadata, self);
 	}
 	expect_counts(_metadata, self);
@@ -142,11 +134,11 @@ TEST_F_TIMEOUT(disturbed, function_level_resets_among_other_resets, 120)
 	pthread_t thread;
 	int i;
 
-	ASSERT_EQ(0, function_write(controller, "reset_method", "flr"));
+	ASSERT_EQ(0, controller_write(controller, "reset_method", "flr"));
 	ASSERT_EQ(0, load_start(&self->load));
 	ASSERT_EQ(0, pthread_create(&thread, NULL, reset_again_and_again, &resets));
 	for (i = 0; i < 10; i++)
-		ASSERT_EQ(0, function_write(controller, "reset", "1"));
+		ASSERT_EQ(0, controller_write(controller, "reset", "1"));
 	resets.stop = true;
 	ASSERT_EQ(0, pthread_join(thread, NULL));
 	ASSERT_TRUE(load_goes_on(&self->load));

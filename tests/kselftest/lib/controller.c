@@ -183,3 +183,11 @@ bool controller_has_namespace(const struct controller *controller, unsigned int 
 	}
 	return false;
 }
+
+int controller_write(const struct controller *controller, const char *file, const char *text)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", controller->address, file);
+	return write_file(path, text);
+}

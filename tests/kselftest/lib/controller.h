@@ -36,6 +36,9 @@ int controller_renew(struct controller *controller, unsigned int index);
 /* Opens its node; negative: errno. */
 int controller_open(const struct controller *controller, int flags);
 
+/* Writes to a file of its PCI function; the errno is the kernel's answer. */
+int controller_write(const struct controller *controller, const char *file, const char *text);
+
 /* The number after "@name: " in what debugfs says of the controller's events. */
 int controller_value(const struct controller *controller, const char *name,
 		     unsigned long long *value);

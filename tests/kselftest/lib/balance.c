@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <linux/nvme_event.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "balance.h"
+#include "module.h"
+#include "util.h"
+
+#define TRACE_LOG "/share/trace.log"
+#define LEDGER "/tmp/ledger.json"
+#define PAGE 4096
+#define HOST_PATH_ERROR 0x370
+/* How long a path is waited for at both ends, in commands of each ring. */
+#define COMMANDS_AROUND (4 * BALANCE_DEPTH)
+
+/* Whether the caller goes on. */
+static bool add(struct balance *balance, struct balance_count *count, int result)
+{
+	count->sent++;
+	if (result == 0) {
+		count->good++;
+	} else if (result > 0 && (result & 0x7ff) != HOST_PATH_ERROR) {
+		count->statuses++;
+	} else {
+		count->ended++;
+		if (result < 0 && result != -EINTR && result != -ENODEV && !count->wrong++)
+			complain("an ioctl: %s", strerror(-result));
+		/* One that is being reset refuses at once. */
+		usleep(1000);
+		return !balance->gives_up;
+	}
+	return true;
+}
+
+static void *read_blocks(void *argument)
+{
+	struct balance_caller *caller = argument;
+	unsigned char page[PAGE] __attribute__((aligned(PAGE)));
+	struct nvme_passthru_cmd64 command;
+	int result;
+
+	do {
+		command = (struct nvme_passthru_cmd64){
+			.opcode = IO_READ, .nsid = caller->nsid, BLOCKS(0, 8), DATA(page, PAGE),
+		};
+		result = passthru(caller->fd, NVME_IOCTL_IO64_CMD, &command);
+	} while (add(caller->balance, &caller->count, result) && !caller->balance->stop);
+	return NULL;
+}
+
+static void *ask_questions(void *argument)
+{
+	struct balance_caller *caller = argument;
+	struct balance *balance = caller->balance;
+	unsigned char page[PAGE] __attribute__((aligned(PAGE)));
+	struct nvme_passthru_cmd64 command;
+	bool goes_on;
+
+	do {
+		command = (struct nvme_passthru_cmd64){
+			.opcode = ADMIN_IDENTIFY, .cdw10 = 1, DATA(page, PAGE),
+		};
+		goes_on = add(balance, &caller->identify,
+			      passthru(caller->fd, NVME_IOCTL_ADMIN64_CMD, &command));
+		command = (struct nvme_passthru_cmd64){
+			.opcode = ADMIN_GET_LOG_PAGE, .nsid = 0xffffffff,
+			.cdw10 = 0x02 | 1 << 15 | 127 << 16, DATA(page, 512),
+		};
+		if (goes_on)
+			goes_on = add(balance, &caller->log_page,
+				      passthru(caller->fd, NVME_IOCTL_ADMIN64_CMD, &command));
+	} while (goes_on && !balance->stop);
+	return NULL;
+}
+
+static void *read_events(void *argument)
+{
+	struct balance_reader *reader = argument;
+	struct pollfd file = { .fd = reader->fd, .events = POLLIN };
+	struct nvme_event events[8];
+	ssize_t bytes = 0, i;
+
+	/* What is there when it stops is read as well. */
+	while (bytes >= 0 && (poll(&file, 1, QUIET_MS) > 0 || !reader->balance->stop)) {
+		bytes = read(reader->fd, events, sizeof(events));
+		for (i = 0; i < bytes / (ssize_t)sizeof(events[0]); i++) {
+			reader->read++;
+			reader->lost += NVME_EVENT_LOST(events[i].dw3);
+			reader->controller +=
+				NVME_EVENT_SOURCE(events[i].dw3) == NVME_EVENT_SOURCE_CONTROLLER;
+		}
+		if (bytes < 0 && errno == EAGAIN)
+			bytes = 0;
+	}
+	return NULL;
+}
+
+static int info_of(int fd, struct nvme_event_info *info)
+{
+	*info = (struct nvme_event_info){ .size = sizeof(*info) };
+	return ioctl(fd, NVME_EVENT_IOCTL_INFO, info) ? -errno : 0;
+}
+
+int balance_open(struct balance *balance)
+{
+	struct nvme_event_info info;
+	unsigned int nsid, i;
+	int error = 0;
+
+	memset(balance, 0, sizeof(*balance));
+	for (nsid = 1; nsid <= BALANCE_NAMESPACES && !error; nsid++) {
+		struct passthru *nodes = &balance->nodes[balance->namespaces];
+
+		error = passthru_open(nodes, nsid);
+		if (error && nsid > 1)
+			break;
+		error = error ?: load_prepare(nodes);
+		balance->namespaces++;
+	}
+	error = balance->namespaces ? 0 : error;
+	for (i = 0; i < BALANCE_READERS && !error; i++) {
+		struct balance_reader *reader = &balance->readers[i];
+
+		reader->balance = balance;
+		reader->fd = controller_open(&balance->nodes[0].controller, O_RDONLY | O_NONBLOCK);
+		error = reader->fd < 0 ? reader->fd : info_of(reader->fd, &info);
+		reader->first = info.newest + 1;
+	}
+	return error;
+}
+
+static int start_caller(struct balance *balance, int fd, unsigned int nsid)
+{
+	struct balance_caller *caller = &balance->callers[balance->callers_count++];
+
+	caller->balance = balance;
+	caller->fd = fd;
+	caller->nsid = nsid;
+	return -pthread_create(&caller->thread, NULL, nsid ? read_blocks : ask_questions, caller);
+}
+
+int balance_start(struct balance *balance, unsigned int timeout_ms)
+{
+	unsigned int i, j;
+	int error = trace_start(&balance->trace);
+
+	for (i = 0; i < BALANCE_READERS && !error; i++)
+		error = -pthread_create(&balance->readers[i].thread, NULL, read_events,
+					&balance->readers[i]);
+	for (i = 0; i < balance->namespaces && !error; i++) {
+		balance->loads[i] = (struct load){
+			.nodes = &balance->nodes[i], .ring_flags = RING_WIDE, .depth = BALANCE_DEPTH,
+			.cpu = -1, .gives_up = balance->gives_up, .timeout_ms = timeout_ms,
+		};
+		error = load_start(&balance->loads[i]);
+		for (j = 0; j < BALANCE_DEPTH && !error; j++)
+			error = start_caller(balance, balance->nodes[i].ns, i + 1);
+	}
+	return error ?: start_caller(balance, balance->nodes[0].ctrl, 0);
+}
+
+bool balance_goes_on(struct balance *balance)
+{
+	unsigned int i;
+
+	for (i = 0; i < balance->namespaces; i++) {
+		unsigned long before = balance->loads[i].good;
+
+		if (!wait_until(balance->loads[i].good > before + COMMANDS_AROUND)) {
+			load_tell(&balance->loads[i]);
+			return false;
+		}
+	}
+	return true;
+}
+
+int balance_finish(struct balance *balance)
+{
+	struct nvme_event_info info;
+	unsigned int i;
+	int error = 0;
+
+	for (i = 0; i < balance->namespaces; i++)
+		error = load_finish(&balance->loads[i]) ?: error;
+	balance->stop = true;
+	for (i = 0; i < balance->callers_count; i++)
+		error = -pthread_join(balance->callers[i].thread, NULL) ?: error;
+	for (i = 0; i < BALANCE_READERS; i++) {
+		error = -pthread_join(balance->readers[i].thread, NULL) ?: error;
+		error = info_of(balance->readers[i].fd, &info) ?: error;
+		balance->readers[i].last = info.newest;
+	}
+	return error;
+}
+
+void balance_close(struct balance *balance)
+{
+	unsigned int i;
+
+	for (i = 0; i < BALANCE_READERS; i++)
+		close(balance->readers[i].fd);
+	for (i = 0; i < balance->namespaces; i++)
+		passthru_close(&balance->nodes[i]);
+}
+
+static void write_caller(FILE *file, const char *who, const char *queue, unsigned int opcode,
+			 struct balance_count count)
+{
+	fprintf(file, "{\"who\": \"%s\", \"queue\": \"%s\", \"opcode\": %u, \"sent\": %lu, "
+		"\"good\": %lu, \"statuses\": %lu, \"ended\": %lu},\n",
+		who, queue, opcode, count.sent, count.good, count.statuses, count.ended);
+}
+
+int balance_write(struct balance *balance, bool disturbed)
+{
+	struct balance_caller *asker = &balance->callers[balance->callers_count - 1];
+	struct trace now;
+	FILE *file = fopen(LEDGER, "we");
+	unsigned int i;
+
+	if (!file)
+		return -errno;
+	if (trace_start(&now))
+		now.from = 0;
+	fprintf(file, "{\"from\": %ld, \"to\": %ld, \"disturbed\": %s,\n\"commands\": [\n",
+		balance->trace.from, now.from, disturbed ? "true" : "false");
+	for (i = 0; i < balance->namespaces; i++) {
+		struct load *load = &balance->loads[i];
+
+		write_caller(file, "ring", "io", IO_READ, (struct balance_count){
+			.sent = load->sent, .good = load->good, .statuses = load->statuses,
+			.ended = load->host_path + load->interrupted + load->gone,
+		});
+	}
+	for (i = 0; i < balance->callers_count - 1; i++)
+		write_caller(file, "ioctl", "io", IO_READ, balance->callers[i].count);
+	write_caller(file, "asker", "admin", ADMIN_IDENTIFY, asker->identify);
+	write_caller(file, "asker", "admin", ADMIN_GET_LOG_PAGE, asker->log_page);
+	/* JSON has no comma before an end. */
+	fprintf(file, "{\"who\": \"nobody\", \"queue\": \"io\", \"opcode\": 2, \"sent\": 0, \"good\": 0, "
+		"\"statuses\": 0, \"ended\": 0}],\n\"readers\": [");
+	for (i = 0; i < BALANCE_READERS; i++) {
+		const struct balance_reader *reader = &balance->readers[i];
+
+		fprintf(file, "%s\n{\"first\": %lu, \"last\": %lu, \"read\": %lu, \"lost\": %lu, "
+			"\"controller\": %lu}", i ? "," : "", reader->first, reader->last,
+			reader->read, reader->lost, reader->controller);
+	}
+	fprintf(file, "]}\n");
+	return fclose(file) ? -errno : 0;
+}
+
+int balance_reconcile(void)
+{
+	char module[300], command[512], output[8192] = "";
+	int error = module_path(module, sizeof(module)), status;
+
+	if (error)
+		return error;
+	*strrchr(module, '/') = '\0';
+	snprintf(command, sizeof(command), "%s/scripts/reconcile " TRACE_LOG " " LEDGER " 2>&1",
+		 module);
+	status = run(command, output, sizeof(output));
+	if (status)
+		fprintf(stderr, "%s", output);
+	return status;
+}
