@@ -90,17 +90,6 @@ static int register_buffer(FIXTURE_DATA(buffer) *self, unsigned int slot, const 
 	return ring_run(&self->ring, &command, NULL);
 }
 
-/* How much memory the process has locked, kilobytes. */
-static long locked_kb(void)
-{
-	char text[8192] = "";
-	char *line;
-
-	read_file("/proc/self/status", text, sizeof(text));
-	line = strstr(text, "VmLck:");
-	return line ? strtol(line + strlen("VmLck:"), NULL, 10) : -1;
-}
-
 FIXTURE_SETUP(buffer)
 {
 	int limit;
@@ -336,14 +325,6 @@ TEST_F(buffer, unregistered_under_commands)
 		command = io(self, IO_READ, 1, 0, BLOCK);
 		EXPECT_EQ(-EFAULT, ring_run(&self->ring, &command, NULL));
 	}
-}
-
-static int module_users(void)
-{
-	char text[16] = "-1";
-
-	read_file("/sys/module/" MODULE "/refcnt", text, sizeof(text));
-	return atoi(text);
 }
 
 TEST_F(buffer, keeps_the_module_until_the_ring_ends)

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 
@@ -69,4 +70,12 @@ int module_unload(void)
 int module_ensure_unloaded(void)
 {
 	return module_is_loaded() ? module_unload() : 0;
+}
+
+int module_users(void)
+{
+	char text[16] = "-1";
+
+	read_file("/sys/module/" MODULE "/refcnt", text, sizeof(text));
+	return atoi(text);
 }

@@ -25,4 +25,7 @@ int module_unload(void);
 /* Unloads it if a test that did not get to its end has left it loaded. */
 int module_ensure_unloaded(void);
 
+/* How many use it: open files, and what else holds it; negative: it is not there. */
+int module_users(void);
+
 #endif /* MODULE_H */

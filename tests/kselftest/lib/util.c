@@ -119,3 +119,13 @@ int run(const char *command, char *output, size_t size)
 	status = pclose(pipe);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -EINTR;
 }
+
+long locked_kb(void)
+{
+	char text[8192] = "";
+	char *line;
+
+	read_file("/proc/self/status", text, sizeof(text));
+	line = strstr(text, "VmLck:");
+	return line ? strtol(line + strlen("VmLck:"), NULL, 10) : -1;
+}

@@ -51,6 +51,9 @@ int write_file(const char *path, const char *text);
 /* By how much to multiply how often something is repeated: SCALE of the environment. */
 unsigned int scale(void);
 
+/* How much memory the process has locked, kilobytes. */
+long locked_kb(void);
+
 /* An address to which nothing can be written. */
 void *bad_address(void);
 
