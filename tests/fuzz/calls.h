@@ -3,6 +3,8 @@
 #ifndef CALLS_H
 #define CALLS_H
 
+#include <stdio.h>
+
 #include "lib/passthru.h"
 #include "lib/ring.h"
 #include "random.h"
@@ -54,5 +56,15 @@ void caller_call(struct caller *caller);
 
 /* Closes what is open, commands in flight or not. */
 void caller_end(struct caller *caller);
+
+/* The rest is for those who make calls. They say in words which, before they do. */
+#define TELL(caller, ...) \
+	snprintf((caller)->progress->last, sizeof((caller)->progress->last), __VA_ARGS__)
+
+/* One of the caller's files. */
+int any_file(struct caller *caller);
+
+/* A command of the caller's ring, which is made when there is none; negative if one has failed. */
+long call_ring(struct caller *caller);
 
 #endif /* CALLS_H */
