@@ -92,10 +92,10 @@ PIECES(blocks_at_the_end_of_pages, .count = 16, .length = BLOCK, .gap = PAGE - B
        .offset = PAGE - BLOCK);
 PIECES(blocks_across_pages, .count = 16, .length = BLOCK, .gap = PAGE - BLOCK,
        .offset = PAGE - 200);
-/* Six in a cache line: the debug kernel cannot count more than seven mappings of one. */
+/* At most seven in a cache line: the debug kernel cannot count more mappings of one. */
 PIECES(words, .count = 1024, .length = 4, .gap = 8);
 PIECES(words_apart, .count = 128, .length = 4, .gap = PAGE);
-PIECES(bytes, .count = 1024, .length = 1, .gap = 1, .offset = 1);
+PIECES(bytes, .count = 1024, .length = 1, .gap = 10, .offset = 1);
 PIECES(lengths_of_all_kinds, .count = 64, .length = 1, .growth = 2, .gap = 3, .offset = 3);
 PIECES(lengths_of_many_words, .count = 255, .length = 4, .growth = 4, .gap = 300, .offset = 8);
 PIECES(as_many_as_can_be, .count = UIO_MAXIOV, .length = BLOCK, .gap = BLOCK);
