@@ -17,26 +17,11 @@ use kernel::{
     page::PAGE_SIZE,
     prelude::*,
     sync::aref::ARef,
-    transmute,
 };
 
 use super::bindings;
 
-use crate::spec::{
-    command::{DmaAddress, SubmissionEntry},
-    completion::CompletionEntry,
-};
-
-// SAFETY: `SubmissionEntry` derives zerocopy's `IntoBytes`, which refuses types
-// with padding or interior mutability.
-unsafe impl transmute::AsBytes for SubmissionEntry {}
-// SAFETY: `SubmissionEntry` derives zerocopy's `FromBytes`: every bit pattern
-// is a value.
-unsafe impl transmute::FromBytes for SubmissionEntry {}
-// SAFETY: As for `SubmissionEntry`.
-unsafe impl transmute::AsBytes for CompletionEntry {}
-// SAFETY: As for `SubmissionEntry`.
-unsafe impl transmute::FromBytes for CompletionEntry {}
+use crate::spec::command::DmaAddress;
 
 /// A device for which memory can be mapped.
 ///
@@ -56,6 +41,7 @@ impl DmaDevice {
         };
         // SAFETY: The device is bound to us.
         let limit_bytes = unsafe { bindings::dma_max_mapping_size(this.as_raw()) };
+        let limit_bytes = limit_bytes.min(u32::MAX as usize);
         this.segment_limit_bytes = (limit_bytes - limit_bytes % PAGE_SIZE).max(PAGE_SIZE);
         this
     }
@@ -68,7 +54,7 @@ impl DmaDevice {
             .cast()
     }
 
-    /// The longest segment to map at once: whole pages.
+    /// The longest segment to map at once: whole pages, less than 4 GiB.
     pub(super) fn segment_limit_bytes(&self) -> usize {
         self.segment_limit_bytes
     }

@@ -19,6 +19,7 @@ pub(crate) mod clock;
 pub(crate) mod completion;
 pub(crate) mod cpu;
 pub(crate) mod dma;
+pub(crate) mod entries;
 pub(crate) mod fasync;
 pub(crate) mod file_operations;
 pub(crate) mod gate;

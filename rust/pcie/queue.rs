@@ -2,28 +2,34 @@
 
 //! A submission queue and its completion queue in host memory (section 3.3.1).
 
-use zerocopy::FromZeros;
+use core::mem::{offset_of, size_of};
 
 use kernel::{
     device::{Bound, Device},
-    dma::Coherent,
-    io::{io_project, Io},
     prelude::*,
     sync::barrier::{dma_mb, Read},
 };
 
 use crate::{
     engine::ring::{CompletionRing, SubmissionRing},
+    glue::entries::Entries,
     spec::{
         command::{CommandId, DmaAddress, SubmissionEntry},
-        completion::{CompletionEntry, Phase},
+        completion::CompletionEntry,
     },
 };
 
+const SUBMISSION_WORDS: usize = size_of::<SubmissionEntry>() / size_of::<u64>();
+const COMPLETION_WORDS: usize = size_of::<CompletionEntry>() / size_of::<u64>();
+
+/// The word of a completion with its phase tag: the last.
+const TAG_WORD: usize = COMPLETION_WORDS - 1;
+const _: () = assert!(offset_of!(CompletionEntry, status_and_phase) / size_of::<u64>() == TAG_WORD);
+
 /// A pair of queues of the same size. Not aware of doorbells.
 pub(crate) struct QueuePair {
-    sq: Coherent<[SubmissionEntry]>,
-    cq: Coherent<[CompletionEntry]>,
+    sq: Entries<SUBMISSION_WORDS>,
+    cq: Entries<COMPLETION_WORDS>,
     submission: SubmissionRing,
     completion: CompletionRing,
 }
@@ -36,8 +42,8 @@ impl QueuePair {
     /// EINVAL if no queue can be that short, ENOMEM.
     pub(crate) fn new(device: &Device<Bound>, entries: u16) -> Result<Self> {
         Ok(Self {
-            sq: Coherent::zeroed_slice(device, usize::from(entries), GFP_KERNEL)?,
-            cq: Coherent::zeroed_slice(device, usize::from(entries), GFP_KERNEL)?,
+            sq: Entries::new(device, entries)?,
+            cq: Entries::new(device, entries)?,
             submission: SubmissionRing::new(entries).ok_or(EINVAL)?,
             completion: CompletionRing::new(entries).ok_or(EINVAL)?,
         })
@@ -50,29 +56,24 @@ impl QueuePair {
     ///
     /// EINVAL if no queue can be that short or this one that long.
     pub(crate) fn reset(&mut self, entries: u16) -> Result {
-        if usize::from(entries) > self.cq.len() {
+        if usize::from(entries) > self.cq.count() {
             return Err(EINVAL);
         }
         self.submission = SubmissionRing::new(entries).ok_or(EINVAL)?;
         self.completion = CompletionRing::new(entries).ok_or(EINVAL)?;
-        for index in 0..self.cq.len() {
+        for index in 0..entries {
             // No phase tag of an earlier round may look like one of the next.
-            self.blank(index)?;
+            self.cq.write(index, [0; COMPLETION_WORDS])?;
         }
         Ok(())
     }
 
-    fn blank(&self, index: usize) -> Result {
-        io_project!(self.cq, [try: index]).copy_write(CompletionEntry::new_zeroed());
-        Ok(())
-    }
-
     pub(crate) fn sq_address(&self) -> DmaAddress {
-        DmaAddress(self.sq.dma_address())
+        self.sq.address()
     }
 
     pub(crate) fn cq_address(&self) -> DmaAddress {
-        DmaAddress(self.cq.dma_address())
+        self.cq.address()
     }
 
     /// Puts `entry`, which is given this `id`, into the submission queue. The controller looks
@@ -84,8 +85,7 @@ impl QueuePair {
     pub(crate) fn submit(&mut self, entry: &mut SubmissionEntry, id: CommandId) -> Result {
         entry.command_id.set(id.0);
         let index = self.submission.push().map_err(|_| EBUSY)?;
-        io_project!(self.sq, [try: usize::from(index)]).copy_write(*entry);
-        Ok(())
+        self.sq.write(index, zerocopy::transmute!(*entry))
     }
 
     /// Whether [`Self::submit`] would succeed.
@@ -114,13 +114,15 @@ impl QueuePair {
     }
 
     fn peek(&self) -> Result<Option<CompletionEntry>> {
-        let slot = io_project!(self.cq, [try: usize::from(self.completion.head())]);
-        let tag = io_project!(slot, .status_and_phase).copy_read();
-        if !self.completion.is_new(Phase::of(tag.get())) {
+        let index = self.completion.head();
+        // The controller writes the phase tag last, so it is read first.
+        let mut words = [0; COMPLETION_WORDS];
+        words[TAG_WORD] = self.cq.read_word(index, TAG_WORD)?;
+        let tagged: CompletionEntry = zerocopy::transmute!(words);
+        if !self.completion.is_new(tagged.phase()) {
             return Ok(None);
         }
-        // The controller writes the phase tag last, so it is read first.
         dma_mb(Read);
-        Ok(Some(slot.copy_read()))
+        Ok(Some(zerocopy::transmute!(self.cq.read(index)?)))
     }
 }

@@ -52,6 +52,10 @@ impl CompletionEntry {
         Status(self.status_and_phase.get() >> 1)
     }
 
+    pub(crate) fn phase(&self) -> Phase {
+        Phase::of(self.status_and_phase.get())
+    }
+
     pub(crate) fn command_id(&self) -> CommandId {
         CommandId(self.command_id.get())
     }

@@ -105,6 +105,6 @@ proptest! {
         let entry = CompletionEntry::read_from_bytes(&bytes).unwrap();
         prop_assert_eq!(entry.status(), Status(status));
         let expected = if phase { Phase::One } else { Phase::Zero };
-        prop_assert_eq!(Phase::of(entry.status_and_phase.get()), expected);
+        prop_assert_eq!(entry.phase(), expected);
     }
 }
