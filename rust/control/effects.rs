@@ -7,7 +7,7 @@ use kernel::{
     new_mutex,
     prelude::*,
     sync::{
-        atomic::{Acquire, Atomic, AtomicFlag, Relaxed, Release},
+        atomic::{Atomic, AtomicFlag, Relaxed},
         Mutex,
     },
 };
@@ -15,7 +15,7 @@ use kernel::{
 use crate::{
     engine::policy::{
         census::{census, Census},
-        Command, CommandSet, Node,
+        Command, CommandSet, FileMode, Node, OpcodeFacts,
     },
     glue::dma::Buffer,
     spec::{
@@ -66,7 +66,7 @@ impl EffectsLogs {
     /// Those of [`Inquiry::ask`]; ENOMEM.
     pub(super) fn learn(&self, set: CommandSetId, inquiry: &Inquiry) -> Result {
         if set == CommandSetId::NVM {
-            return self.nvm.learn(|| read(set, inquiry));
+            return self.nvm.learn(set, || read(set, inquiry));
         }
         let known = |others: &KVec<(CommandSetId, Table)>| {
             let entry = others.iter().find(|(known, _)| *known == set);
@@ -77,7 +77,7 @@ impl EffectsLogs {
         }
         let log = read(set, inquiry)?;
         let table = Table::new()?;
-        table.learn(|| Ok(log))?;
+        table.learn(set, || Ok(log))?;
         let mut others = self.others.lock();
         match others.iter_mut().find(|(known, _)| *known == set) {
             Some((_, old)) => *old = table,
@@ -94,16 +94,30 @@ impl EffectsLogs {
 
     /// What the log says of a command; `None` without a log.
     pub(super) fn of(&self, command: Command<'_>) -> Option<CommandEffects> {
-        let opcode = usize::from(command.entry.opcode);
-        match command.set {
+        self.facts(command.set, command.entry.opcode).logged()
+    }
+
+    /// As [`OpcodeFacts::is_routine`], of a command of an I/O Command Set.
+    #[inline]
+    pub(super) fn are_routine(&self, set: CommandSetId, opcode: u8, mode: FileMode) -> bool {
+        self.facts(CommandSet::Io(set), opcode).is_routine(mode)
+    }
+
+    #[inline]
+    fn facts(&self, set: CommandSet, opcode: u8) -> OpcodeFacts {
+        let opcode = usize::from(opcode);
+        match set {
             CommandSet::Admin => self.nvm.get(opcode),
             CommandSet::Io(CommandSetId::NVM) => self.nvm.get(ADMIN_OPCODES + opcode),
-            CommandSet::Io(set) => {
-                let others = self.others.lock();
-                let (_, table) = others.iter().find(|(known, _)| *known == set)?;
-                table.get(ADMIN_OPCODES + opcode)
-            }
+            CommandSet::Io(set) => self.facts_of_other(set, ADMIN_OPCODES + opcode),
         }
+    }
+
+    #[cold]
+    fn facts_of_other(&self, set: CommandSetId, index: usize) -> OpcodeFacts {
+        let others = self.others.lock();
+        let entry = others.iter().find(|(known, _)| *known == set);
+        entry.map_or_else(OpcodeFacts::default, |(_, table)| table.get(index))
     }
 }
 
@@ -112,47 +126,44 @@ const ADMIN_OPCODES: usize = 256;
 
 /// A log, which can be replaced while others look.
 struct Table {
-    effects: KVec<Atomic<u32>>,
-    /// There is something in it.
-    known: AtomicFlag,
+    facts: KVec<Atomic<u64>>,
     stale: AtomicFlag,
 }
 
 impl Table {
     fn new() -> Result<Self> {
-        let mut effects = KVec::with_capacity(2 * ADMIN_OPCODES, GFP_KERNEL)?;
+        let mut facts = KVec::with_capacity(2 * ADMIN_OPCODES, GFP_KERNEL)?;
         for _ in 0..2 * ADMIN_OPCODES {
-            effects.push(Atomic::new(0), GFP_KERNEL)?;
+            facts.push(Atomic::new(0), GFP_KERNEL)?;
         }
         Ok(Self {
-            effects,
-            known: AtomicFlag::new(false),
+            facts,
             stale: AtomicFlag::new(true),
         })
     }
 
-    fn learn(&self, read: impl FnOnce() -> Result<KBox<EffectsLog>>) -> Result {
+    fn learn(&self, set: CommandSetId, read: impl FnOnce() -> Result<KBox<EffectsLog>>) -> Result {
         if !self.stale.load(Relaxed) {
             return Ok(());
         }
         let log = read()?;
-        for (place, opcode) in self.effects.iter().zip(0..=u8::MAX) {
-            place.store(log.admin(opcode).0, Relaxed);
+        let (admin, io) = (CommandSet::Admin, CommandSet::Io(set));
+        for (place, opcode) in self.facts.iter().zip(0..=u8::MAX) {
+            let facts = OpcodeFacts::new(admin, opcode, log.admin(opcode));
+            place.store(facts.word(), Relaxed);
         }
-        for (place, opcode) in self.effects.iter().skip(ADMIN_OPCODES).zip(0..=u8::MAX) {
-            place.store(log.io(opcode).0, Relaxed);
+        for (place, opcode) in self.facts.iter().skip(ADMIN_OPCODES).zip(0..=u8::MAX) {
+            let facts = OpcodeFacts::new(io, opcode, log.io(opcode));
+            place.store(facts.word(), Relaxed);
         }
-        self.known.store(true, Release);
         self.stale.store(false, Relaxed);
         Ok(())
     }
 
-    fn get(&self, index: usize) -> Option<CommandEffects> {
-        if !self.known.load(Acquire) {
-            return None;
-        }
-        let place = self.effects.get(index)?;
-        Some(CommandEffects(place.load(Relaxed)))
+    #[inline]
+    fn get(&self, index: usize) -> OpcodeFacts {
+        let word = self.facts.get(index).map_or(0, |place| place.load(Relaxed));
+        OpcodeFacts::from_word(word)
     }
 }
 

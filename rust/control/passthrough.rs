@@ -7,12 +7,17 @@ use kernel::{prelude::*, sync::Arc, time::Delta};
 use crate::{
     engine::{
         lifecycle::State,
-        policy::{self, Activation, Aftermath, Change, Implied, Knowledge, Permission, Quiesce},
+        policy::{
+            self, Activation, Aftermath, Change, Implied, Knowledge, Node, Permission, Quiesce,
+        },
         record::Record,
         sgl::SglSupport,
     },
     glue::{capability::is_system_administrator, completion::Waited},
-    spec::{completion::CompletionEntry, namespace::MetadataPlace},
+    spec::{
+        completion::CompletionEntry,
+        namespace::{Format, MetadataPlace},
+    },
 };
 
 use super::{
@@ -129,15 +134,17 @@ impl Binding {
     }
 
     /// As [`Self::check`], of a request for which so much memory is given.
+    #[inline(always)]
     pub(super) fn check_given(&self, request: &Request<'_>, given: Given) -> Result<Checked> {
-        let command = request.command();
-        let logged = self.controller().effects().of(command);
-        match policy::permission(command, logged, request.mode, request.node) {
-            Permission::Anyone => {}
-            Permission::Administrator if is_system_administrator() => {}
-            Permission::Administrator | Permission::Nobody => return Err(EACCES),
-        }
         let format = request.format();
+        let checked = if self.is_routine(request) {
+            Checked {
+                implied: policy::blocks(&request.entry, format),
+                concerns_driver: false,
+            }
+        } else {
+            self.examine(request, format)?
+        };
         if given.metadata_bytes > 0 {
             let separate = format.is_some_and(|format| {
                 format.metadata_bytes > 0 && format.metadata == MetadataPlace::Separate
@@ -149,18 +156,42 @@ impl Binding {
         if given.data_bytes > self.data_limit_bytes() {
             return Err(EINVAL);
         }
-        let implied = policy::implied(command, format);
         if let Implied::Known {
             data_bytes,
             metadata_bytes,
-        } = implied
+        } = checked.implied
         {
             if given.data_bytes < data_bytes || given.metadata_bytes < metadata_bytes {
                 return Err(EINVAL);
             }
         }
+        Ok(checked)
+    }
+
+    /// Whether all about the command is known by its opcode.
+    #[inline]
+    fn is_routine(&self, request: &Request<'_>) -> bool {
+        let Some(namespace) = request.namespace else {
+            return false;
+        };
+        let set = namespace.identity().command_set;
+        let effects = self.controller().effects();
+        request.node == Node::Namespace
+            && effects.are_routine(set, request.entry.opcode, request.mode)
+    }
+
+    /// Whether the caller may send a command, and what it is about.
+    #[inline(never)]
+    fn examine(&self, request: &Request<'_>, format: Option<Format>) -> Result<Checked> {
+        let command = request.command();
+        let logged = self.controller().effects().of(command);
+        match policy::permission(command, logged, request.mode, request.node) {
+            Permission::Anyone => {}
+            Permission::Administrator if is_system_administrator() => {}
+            Permission::Administrator | Permission::Nobody => return Err(EACCES),
+        }
         Ok(Checked {
-            implied,
+            implied: policy::implied(command, format),
             concerns_driver: policy::concerns_driver(command, logged),
         })
     }

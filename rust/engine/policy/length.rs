@@ -123,9 +123,7 @@ pub(crate) fn implied(command: Command<'_>, format: Option<Format>) -> Implied {
         Length::NamespaceAttachment => namespace_attachment(entry),
         Length::IoManagementReceive => io_management_receive(entry),
         Length::IoManagementSend => io_management_send(entry),
-        Length::LogicalBlocks => {
-            format.map_or(Implied::Unknown, |format| logical_blocks(entry, format))
-        }
+        Length::LogicalBlocks => blocks(entry, format),
         Length::Ranges => Implied::data((u64::from(entry.cdw10.get() & 0xff) + 1) * 16),
         Length::CopySources => copy_sources(entry),
         Length::ZoneManagementSend => zone_management_send(entry),
@@ -224,7 +222,12 @@ fn io_management_send(entry: &SubmissionEntry) -> Implied {
 /// PRACT: the controller adds or removes protection information.
 const PROTECTION_INFORMATION_ACTION: u32 = 1 << 29;
 
-fn logical_blocks(entry: &SubmissionEntry, format: Format) -> Implied {
+/// What a command transfers that transfers logical blocks, as [`implied`].
+#[inline(always)]
+pub(crate) fn blocks(entry: &SubmissionEntry, format: Option<Format>) -> Implied {
+    let Some(format) = format else {
+        return Implied::Unknown;
+    };
     let cdw12 = entry.cdw12.get();
     let blocks = u64::from(cdw12 & 0xffff) + 1;
     // Protection information which the controller adds and removes is not

@@ -11,6 +11,7 @@
 //! - [`implied`]: how long the buffers of the command have to be.
 //! - [`extent_bytes`]: how much data the controller had.
 //! - [`census`]: all opcodes at once, for those who want to know beforehand.
+//! - [`OpcodeFacts`]: what holds for an opcode, to be known beforehand.
 //! - [`effect`]: what must be quiet meanwhile, what is stale afterwards.
 //! - [`lesson`]: what a completed command changed for the driver and for those
 //!   who read events.
@@ -23,14 +24,16 @@ pub(crate) mod extent;
 mod feature;
 mod length;
 pub(crate) mod lesson;
+mod opcode_facts;
 mod permission;
 mod table;
 
 pub(crate) use self::{
     effect::{effect, Aftermath, Knowledge, Quiesce},
     extent::extent_bytes,
-    length::{implied, Implied},
+    length::{blocks, implied, Implied},
     lesson::{lesson, Activation, Change},
+    opcode_facts::OpcodeFacts,
     permission::{permission, FileMode, Node, Permission},
 };
 

@@ -8,6 +8,7 @@ mod effect;
 mod extent;
 mod length;
 mod lesson;
+mod opcode_facts;
 mod permission;
 
 use zerocopy::FromZeros;
