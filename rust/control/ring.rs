@@ -291,7 +291,9 @@ impl Binding {
     ) -> Result<DataPointer, PlaceError> {
         let device = self.controller().dma();
         if let Memory::Few(few) = memory {
-            if let Some(pointer) = data_pointer::in_command(few.segments(), sgl) {
+            let [first, second] = few.segments();
+            let second = Some(second).filter(|second| second.length_bytes > 0);
+            if let Some(pointer) = data_pointer::in_command(first, second, sgl) {
                 return Ok(pointer);
             }
             let mut scratch = queue.take_scratch(device)?;

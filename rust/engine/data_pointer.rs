@@ -52,23 +52,23 @@ pub(crate) fn describe(
 fn of_few(segments: impl IntoIterator<Item = Segment>, sgl: SglSupport) -> Option<DataPointer> {
     let mut segments = segments.into_iter();
     match (segments.next()?, segments.next(), segments.next()) {
-        (only, None, _) => in_command(&[only], sgl),
-        (first, Some(second), None) => in_command(&[first, second], sgl),
+        (first, second, None) => in_command(first, second, sgl),
         _ => None,
     }
 }
 
 /// Describes memory in the command itself; `None` if that takes a list, or
 /// cannot be done at all.
-pub(crate) fn in_command(segments: &[Segment], sgl: SglSupport) -> Option<DataPointer> {
-    if let Some(pointer) = prp::in_command(segments) {
+pub(crate) fn in_command(
+    first: Segment,
+    second: Option<Segment>,
+    sgl: SglSupport,
+) -> Option<DataPointer> {
+    if let Some(pointer) = prp::in_command(first, second) {
         return Some(pointer);
     }
-    let [segment] = *segments else {
-        return None;
-    };
-    if !sgl.takes(segment) {
+    if second.is_some() || !sgl.takes(first) {
         return None;
     }
-    sgl::one_block(segment).ok()
+    sgl::one_block(first).ok()
 }

@@ -265,12 +265,7 @@ impl<'a, L: ListMemory> Writer<'a, L> {
 
 /// Describes what the two entries of a command can: as [`describe`], without a
 /// list. `None` if they cannot.
-pub(crate) fn in_command(segments: &[Segment]) -> Option<DataPointer> {
-    let (segment, next) = match *segments {
-        [segment] => (segment, None),
-        [segment, next] => (segment, Some(next)),
-        _ => return None,
-    };
+pub(super) fn in_command(segment: Segment, next: Option<Segment>) -> Option<DataPointer> {
     let first = segment.address.0;
     let page = first - first % PAGE_BYTES;
     let end = (first % PAGE_BYTES).checked_add(segment.length_bytes)?;

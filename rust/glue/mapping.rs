@@ -39,86 +39,27 @@ impl Direction {
     }
 }
 
-/// Where the segments of a mapping are noted.
-trait Notes {
-    /// Makes room for one more, before it is mapped.
-    fn prepare(&mut self) -> Result;
-    fn note(&mut self, segment: Segment);
-    fn noted(&self) -> &[Segment];
-    fn forget(&mut self);
-}
+/// Contiguous memory: where it begins and how long it is.
+type Run = (bindings::phys_addr_t, usize);
 
-impl Notes for KVVec<Segment> {
-    #[inline]
-    fn prepare(&mut self) -> Result {
-        if self.len() < self.capacity() {
-            return Ok(());
-        }
-        Ok(self.reserve(1, GFP_KERNEL)?)
-    }
-
-    #[inline]
-    fn note(&mut self, segment: Segment) {
-        // There is room, by `prepare`.
-        let _ = self.push_within_capacity(segment);
-    }
-
-    fn noted(&self) -> &[Segment] {
-        self
-    }
-
-    fn forget(&mut self) {
-        self.truncate(0);
-    }
-}
-
-/// How many segments are noted without memory of their own.
-const FEW: usize = 2;
-
-struct Few {
-    segments: [Segment; FEW],
-    count: u8,
-}
-
-impl Notes for Few {
-    fn prepare(&mut self) -> Result {
-        if usize::from(self.count) < FEW {
-            Ok(())
-        } else {
-            Err(E2BIG)
-        }
-    }
-
-    fn note(&mut self, segment: Segment) {
-        if let Some(place) = self.segments.get_mut(usize::from(self.count)) {
-            *place = segment;
-            self.count = self.count.wrapping_add(1);
-        }
-    }
-
-    fn noted(&self) -> &[Segment] {
-        self.segments.get(..usize::from(self.count)).unwrap_or(&[])
-    }
-
-    fn forget(&mut self) {
-        self.count = 0;
-    }
-}
-
-/// A few segments of memory that a device can access. To be
+/// One or two segments of memory that a device can access. To be
 /// [unmapped](Self::unmap) before it is dropped.
 ///
 /// # Invariants
 ///
-/// Each segment is mapped in `direction`, for the device it was made for.
+/// A segment that is not empty is mapped in `direction`, for the device it was
+/// made for.
 pub(crate) struct FewSegments {
-    few: Few,
+    // Addresses and lengths apart, as each command moves this around: it is as
+    // small as it can be.
+    addresses: [u64; Self::MAX],
+    lengths_bytes: [u32; Self::MAX],
     direction: Direction,
 }
 
 impl FewSegments {
-    /// Most pieces that can be mapped.
-    pub(super) const MAX: usize = FEW;
+    /// Most segments there can be.
+    pub(super) const MAX: usize = 2;
 
     /// Maps `ranges`, which are what was pinned. `None` if they are in too many
     /// places.
@@ -150,59 +91,120 @@ impl FewSegments {
     /// # Errors
     ///
     /// As [`Self::map_pinned`].
+    #[inline(always)]
     pub(super) unsafe fn map_pieces(
         device: &DmaDevice,
-        pieces: impl Iterator<Item = (bindings::phys_addr_t, usize)>,
+        pieces: impl Iterator<Item = Run>,
         direction: Direction,
     ) -> Result<Option<Self>> {
-        let nothing = Segment {
-            address: DmaAddress(0),
-            length_bytes: 0,
+        let Some((first, second)) = few_runs(pieces) else {
+            return Ok(None);
         };
+        if !fits(device, first) || (second.1 > 0 && !fits(device, second)) {
+            return Ok(None);
+        }
         let mut this = Self {
-            few: Few {
-                segments: [nothing; FEW],
-                count: 0,
-            },
+            addresses: [0; Self::MAX],
+            lengths_bytes: [0; Self::MAX],
             direction,
         };
+        let [one, other] = &mut this.addresses;
         // SAFETY: By the safety requirement.
-        match unsafe { map_runs(device, pieces, direction, &mut this.few) } {
-            Ok(()) => Ok(Some(this)),
-            Err(error) => {
-                this.unmap(device);
-                if error == E2BIG {
-                    Ok(None)
-                } else {
-                    Err(error)
+        *one = unsafe { map_run(device, first, direction) }?;
+        // CAST: It fits, and the limit is no longer than that.
+        //
+        // INVARIANT: Mapped just now.
+        this.lengths_bytes = [first.1 as u32, 0];
+        if second.1 > 0 {
+            // SAFETY: By the safety requirement.
+            match unsafe { map_run(device, second, direction) } {
+                Ok(address) => *other = address,
+                Err(error) => {
+                    this.unmap(device);
+                    return Err(error);
                 }
             }
+            // CAST: It fits.
+            //
+            // INVARIANT: Mapped just now.
+            this.lengths_bytes = [first.1 as u32, second.1 as u32];
         }
+        Ok(Some(this))
     }
 
-    /// What the device sees.
-    pub(crate) fn segments(&self) -> &[Segment] {
-        self.few.noted()
+    /// What the device sees: the second segment may be empty.
+    pub(crate) fn segments(&self) -> [Segment; Self::MAX] {
+        let [first, second] = self.addresses;
+        let [first_bytes, second_bytes] = self.lengths_bytes;
+        let segment = |address, length_bytes: u32| Segment {
+            address: DmaAddress(address),
+            length_bytes: length_bytes.into(),
+        };
+        [segment(first, first_bytes), segment(second, second_bytes)]
     }
 
     pub(crate) fn length_bytes(&self) -> u64 {
-        // Those that are not noted are empty.
-        let [first, second] = self.few.segments;
-        first.length_bytes.saturating_add(second.length_bytes)
+        let [first, second] = self.lengths_bytes;
+        u64::from(first) + u64::from(second)
     }
 
     /// Ends the access of `device`, the one it was made for. Any context.
     pub(crate) fn unmap(&mut self, device: &DmaDevice) {
-        unmap(device, self.direction, &mut self.few);
+        if device.needs_unmap() {
+            for segment in self.segments() {
+                // SAFETY: By the type invariant.
+                unsafe { unmap(device, segment, self.direction) };
+            }
+        }
+        self.lengths_bytes = [0; Self::MAX];
     }
 }
 
 impl Drop for FewSegments {
     fn drop(&mut self) {
-        if !self.segments().is_empty() {
+        if self.lengths_bytes != [0; Self::MAX] {
             pr_err!("bug: memory is still mapped\n");
         }
     }
+}
+
+/// Joins pieces that follow one another. `None` if more than two runs are left,
+/// or none.
+#[inline(always)]
+fn few_runs(mut pieces: impl Iterator<Item = Run>) -> Option<(Run, Run)> {
+    let mut first = pieces.next()?;
+    let mut second: Run = (0, 0);
+    for (begin, length_bytes) in pieces {
+        let last = if second.1 > 0 {
+            &mut second
+        } else {
+            &mut first
+        };
+        if begin == end_of(*last) {
+            last.1 = last.1.wrapping_add(length_bytes);
+        } else if second.1 == 0 {
+            second = (begin, length_bytes);
+        } else {
+            return None;
+        }
+    }
+    Some((first, second))
+}
+
+fn end_of((begin, length_bytes): Run) -> u64 {
+    begin.wrapping_add(length_bytes as u64)
+}
+
+/// Whether a run can be mapped as one of [`FewSegments`].
+fn fits(device: &DmaDevice, (begin, length_bytes): Run) -> bool {
+    length_bytes <= part_limit_bytes(device, begin)
+}
+
+/// How much from `begin` on can be mapped at once. The limit is whole pages, at
+/// least one; a part ends where a page does.
+fn part_limit_bytes(device: &DmaDevice, begin: u64) -> usize {
+    let offset = (begin % PAGE_SIZE as u64) as usize;
+    device.segment_limit_bytes().wrapping_sub(offset)
 }
 
 /// Memory that a device can access, as long as it is mapped.
@@ -282,19 +284,29 @@ impl Mapping {
     /// ENOMEM; nothing is taken over then.
     pub(crate) fn adopt(&mut self, few: &mut FewSegments) -> Result {
         self.unmap();
-        self.segments.reserve(FEW, GFP_KERNEL)?;
+        self.segments.reserve(FewSegments::MAX, GFP_KERNEL)?;
         self.direction = few.direction;
-        for &segment in few.segments() {
-            // INVARIANT: Mapped, by the invariant of `few`, which forgets it.
-            self.segments.note(segment);
+        for segment in few.segments() {
+            if segment.length_bytes > 0 {
+                // There is room.
+                //
+                // INVARIANT: Mapped, by the invariant of `few`, which forgets it.
+                let _ = self.segments.push_within_capacity(segment);
+            }
         }
-        few.few.forget();
+        few.lengths_bytes = [0; FewSegments::MAX];
         Ok(())
     }
 
     /// Ends the device's access. Any context.
     pub(crate) fn unmap(&mut self) {
-        unmap(&self.device, self.direction, &mut self.segments);
+        if !self.segments.is_empty() && self.device.needs_unmap() {
+            for &segment in &self.segments {
+                // SAFETY: By the type invariant.
+                unsafe { unmap(&self.device, segment, self.direction) };
+            }
+        }
+        self.segments.truncate(0);
     }
 }
 
@@ -313,34 +325,27 @@ impl Drop for Mapping {
 #[inline]
 unsafe fn map_runs(
     device: &DmaDevice,
-    mut pieces: impl Iterator<Item = (bindings::phys_addr_t, usize)>,
+    mut pieces: impl Iterator<Item = Run>,
     direction: Direction,
-    notes: &mut impl Notes,
+    notes: &mut KVVec<Segment>,
 ) -> Result {
-    let raw = device.as_raw();
-    let limit_bytes = device.segment_limit_bytes();
-    let direction = direction.as_raw();
     let (mut begin, mut left) = (0_u64, 0_usize);
     loop {
         // No piece is empty.
         let (next, more) = pieces.next().unwrap_or((0, 0));
-        if more > 0 && next == begin.wrapping_add(left as u64) {
+        if more > 0 && next == end_of((begin, left)) {
             left = left.wrapping_add(more);
             continue;
         }
         while left > 0 {
-            // The limit is whole pages, at least one; a part ends where a page
-            // does.
-            let offset = (begin % PAGE_SIZE as u64) as usize;
-            let length_bytes = left.min(limit_bytes.wrapping_sub(offset));
-            notes.prepare()?;
-            // SAFETY: The device is bound to us. The memory is ordinary memory
-            // that stays where it is, by the safety requirement, and contiguous.
-            let address = unsafe { bindings::dma_map_phys(raw, begin, length_bytes, direction, 0) };
-            if failed(raw, address) {
-                return Err(ENOMEM);
+            let length_bytes = left.min(part_limit_bytes(device, begin));
+            if notes.len() == notes.capacity() {
+                notes.reserve(1, GFP_KERNEL)?;
             }
-            notes.note(Segment {
+            // SAFETY: By the safety requirement.
+            let address = unsafe { map_run(device, (begin, length_bytes), direction) }?;
+            // There is room.
+            let _ = notes.push_within_capacity(Segment {
                 address: DmaAddress(address),
                 length_bytes: length_bytes as u64,
             });
@@ -354,32 +359,56 @@ unsafe fn map_runs(
     }
 }
 
-/// Whether `address`, what mapping gave just now, is none.
-#[inline]
-fn failed(device: *mut bindings::device, address: bindings::dma_addr_t) -> bool {
-    if cfg!(CONFIG_DMA_API_DEBUG) {
+/// # Safety
+///
+/// The run must be valid memory until it is unmapped, and no longer than can be
+/// mapped at once.
+///
+/// # Errors
+///
+/// ENOMEM.
+#[inline(always)]
+unsafe fn map_run(
+    device: &DmaDevice,
+    (begin, length_bytes): Run,
+    direction: Direction,
+) -> Result<bindings::dma_addr_t> {
+    let raw = device.as_raw();
+    // SAFETY: The device is bound to us. The memory is ordinary memory that
+    // stays where it is, by the safety requirement, and contiguous.
+    let address =
+        unsafe { bindings::dma_map_phys(raw, begin, length_bytes, direction.as_raw(), 0) };
+    let failed = if cfg!(CONFIG_DMA_API_DEBUG) {
         // It has to see that somebody looks.
         //
         // SAFETY: The device is bound to us, and the address is its.
-        return unsafe { bindings::nvme_rs_dma_mapping_error(device, address) } != 0;
+        unsafe { bindings::nvme_rs_dma_mapping_error(raw, address) != 0 }
+    } else {
+        address == DMA_MAPPING_ERROR
+    };
+    if failed {
+        Err(ENOMEM)
+    } else {
+        Ok(address)
     }
-    address == DMA_MAPPING_ERROR
 }
 
-fn unmap(device: &DmaDevice, direction: Direction, notes: &mut impl Notes) {
-    if !notes.noted().is_empty() && device.needs_unmap() {
-        for segment in notes.noted() {
-            // SAFETY: What is noted was mapped like this, for this device.
-            unsafe {
-                bindings::dma_unmap_phys(
-                    device.as_raw(),
-                    segment.address.0,
-                    segment.length_bytes as usize,
-                    direction.as_raw(),
-                    0,
-                )
-            };
-        }
+/// # Safety
+///
+/// The segment must be empty, or mapped in this direction, for this device. It
+/// is not any more after this.
+unsafe fn unmap(device: &DmaDevice, segment: Segment, direction: Direction) {
+    if segment.length_bytes == 0 {
+        return;
     }
-    notes.forget();
+    // SAFETY: The device is bound to us. By the safety requirement.
+    unsafe {
+        bindings::dma_unmap_phys(
+            device.as_raw(),
+            segment.address.0,
+            segment.length_bytes as usize,
+            direction.as_raw(),
+            0,
+        )
+    };
 }
