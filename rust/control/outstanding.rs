@@ -104,9 +104,9 @@ pub(super) enum Owner {
     /// A command of a process, on memory of that process: it has to be over
     /// before anybody goes on.
     Process(Arc<Waiter>),
-    /// A command of a ring.
+    /// A command of a ring; `None` once the ring was told of its end.
     Ring {
-        command: RingCommand,
+        command: Option<RingCommand>,
         memory: Memory,
     },
     /// The process was killed; its memory stays pinned meanwhile.
@@ -139,7 +139,11 @@ impl Owner {
     pub(super) fn end(self) {
         match self {
             Self::Driver(waiter) | Self::Process(waiter) => waiter.wake(Ending::Cancelled),
-            Self::Ring { command, .. } => command.complete(Outcome::failed(EINTR)),
+            Self::Ring { command, .. } => {
+                if let Some(command) = command {
+                    command.complete(Outcome::failed(EINTR));
+                }
+            }
             Self::EventRequest
             | Self::Abort(_)
             | Self::Orphan(_)
@@ -163,6 +167,17 @@ pub(super) enum Tell<'a> {
     InTask,
     /// One that polls, after this.
     Poller(&'a mut ToFinish),
+}
+
+impl Tell<'_> {
+    /// Tells the ring of a command, or will.
+    #[inline]
+    pub(super) fn end(&mut self, command: RingCommand, outcome: Outcome) {
+        match self {
+            Self::InTask => command.complete(outcome),
+            Self::Poller(list) => list.push(command.finished(outcome)),
+        }
+    }
 }
 
 /// Commands to be finished by the ring that polls, outside of locks.

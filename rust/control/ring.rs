@@ -308,9 +308,7 @@ impl Binding {
 
     /// Gives the memory of a command back that was not sent.
     fn give_back(&self, prepared: &mut Prepared, queue: &dyn Submission) {
-        prepared.memory.unmap(self.controller().dma());
-        let memory = core::mem::replace(&mut prepared.memory, Memory::Nowhere);
-        if let Memory::Scratch(scratch) = memory {
+        if let Some(scratch) = prepared.memory.release(self.controller().dma()) {
             queue.keep_scratch(scratch);
         }
         prepared.pins = None;

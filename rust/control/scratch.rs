@@ -39,11 +39,25 @@ impl Memory {
 
     /// Ends the controller's access. Any context. `device` is the one it is
     /// mapped for.
+    #[inline]
     pub(super) fn unmap(&mut self, device: &DmaDevice) {
         match self {
             Self::Nowhere => {}
             Self::Few(few) => few.unmap(device),
             Self::Scratch(scratch) => scratch.mapping.unmap(),
+        }
+    }
+
+    /// As [`Self::unmap`]. Returns the room for another command, if it had some.
+    #[inline]
+    pub(super) fn release(&mut self, device: &DmaDevice) -> Option<KBox<Scratch>> {
+        self.unmap(device);
+        if !matches!(self, Self::Scratch(_)) {
+            return None;
+        }
+        match core::mem::replace(self, Self::Nowhere) {
+            Self::Scratch(scratch) => Some(scratch),
+            Self::Nowhere | Self::Few(_) => None,
         }
     }
 }

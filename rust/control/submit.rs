@@ -55,14 +55,15 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    /// The owner of the command in a queue with this number, once.
+    /// The owner of the command in a queue with this number, once. Whoever drops
+    /// it ends the command.
     #[inline(always)]
-    pub(super) fn own(&mut self, queue: QueueId) -> Option<Owner> {
-        let issue = self.issue.take()?;
-        Some(Owner::Ring {
-            command: issue.queue(self.pins.take(), queue.0),
+    pub(super) fn own(&mut self, queue: QueueId) -> Owner {
+        let issue = self.issue.take();
+        Owner::Ring {
+            command: issue.map(|issue| issue.queue(self.pins.take(), queue.0)),
             memory: core::mem::replace(&mut self.memory, Memory::Nowhere),
-        })
+        }
     }
 
     /// Whether sending it may sleep.

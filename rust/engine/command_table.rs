@@ -194,23 +194,39 @@ where
 
     /// Takes the command in slot `index` out, whatever its id, if there is one.
     pub(crate) fn take(&mut self, index: u16) -> Option<T> {
-        let free_head = self.free_head;
+        let (state, free) = self.vacate(index)?;
+        match core::mem::replace(state, free) {
+            State::Outstanding(command) => Some(command),
+            State::Free { .. } => None,
+        }
+    }
+
+    /// As [`Self::take`], without moving what is in the slot: it is dropped.
+    pub(crate) fn discard(&mut self, index: u16) {
+        if let Some((state, free)) = self.vacate(index) {
+            *state = free;
+        }
+    }
+
+    /// Has the slot be the next to be handed out, if there is a command in it.
+    /// Returns what is in it and is to be replaced by what.
+    #[inline(always)]
+    fn vacate(&mut self, index: u16) -> Option<(&mut State<T>, State<T>)> {
         let slot_bits = self.slot_bits;
         let slot = self.slots.get_mut(usize::from(index))?;
         if let State::Free { .. } = slot.state {
             return None;
         }
-        let old = core::mem::replace(&mut slot.state, State::Free { next: free_head });
+        let free = State::Free {
+            next: self.free_head,
+        };
         slot.generation = slot.generation.wrapping_add(1);
         if slot.generation.wrapping_shl(slot_bits) | index == NO_COMMAND {
             slot.generation = slot.generation.wrapping_add(1);
         }
         self.free_head = index;
         self.free_count = self.free_count.wrapping_add(1);
-        match old {
-            State::Outstanding(command) => Some(command),
-            State::Free { .. } => None,
-        }
+        Some((&mut slot.state, free))
     }
 
     /// How many slots there are.

@@ -21,7 +21,7 @@ pub(crate) trait Batched: Send + Sync + 'static {
 #[repr(C)]
 struct Entry<T> {
     callback: bindings::blk_plug_cb,
-    /// A reference, from [`defer`] on.
+    /// A reference, from [`Batch::defer`] on.
     target: *const T,
 }
 
@@ -34,9 +34,48 @@ pub(crate) enum Due {
     AtEndOfBatch,
 }
 
-/// Has [`Batched::end_of_batch`] of `target` be called at the end of the calling
-/// task's batch, if it is in one. One small allocation a batch.
-pub(crate) fn defer<T: Batched>(target: &Arc<T>) -> Due {
+/// The task at the end of whose batch [`Batched::end_of_batch`] will be called,
+/// so that it is asked for only once a batch. Of several such tasks one is known.
+///
+/// # Invariants
+///
+/// The address of a task whose batch has not ended and is to call that at its
+/// end, or zero.
+#[derive(Default)]
+pub(crate) struct Batch(usize);
+
+impl Batch {
+    /// Has [`Batched::end_of_batch`] of `target`, always the same, be called at
+    /// the end of the calling task's batch, if it is in one. One small
+    /// allocation a batch. Process context, also in a spinlock.
+    #[inline]
+    pub(crate) fn defer<T: Batched>(&mut self, target: &Arc<T>) -> Due {
+        let task = current();
+        if self.0 == task {
+            return Due::AtEndOfBatch;
+        }
+        let due = defer(target);
+        if due == Due::AtEndOfBatch {
+            // INVARIANT: `end_of_batch` is called in this task.
+            self.0 = task;
+        }
+        due
+    }
+
+    /// To be called by [`Batched::end_of_batch`].
+    pub(crate) fn end(&mut self) {
+        if self.0 == current() {
+            self.0 = 0;
+        }
+    }
+}
+
+fn current() -> usize {
+    // SAFETY: There always is a task.
+    unsafe { bindings::get_current() }.addr()
+}
+
+fn defer<T: Batched>(target: &Arc<T>) -> Due {
     // SAFETY: Called by a task. The entry is at least as large as what it begins
     // with, and `unplug` is for entries of this type.
     let entry = unsafe {

@@ -65,8 +65,13 @@ impl Submission for AdminQueue {
             if aborted.is_some_and(|target| state.owns(target)) {
                 return Err(SubmitError::Forbidden);
             }
-            match state.queue.admit(Claim::Ordinary) {
-                Ok(()) => break,
+            let owner = || command.own(QueueId::ADMIN);
+            match state
+                .queue
+                .submit_of(entry, Claim::Ordinary, patience, owner)
+            {
+                Ok(_) => break,
+                Err(_) if command.issue.is_none() => return Ok(()),
                 Err(Refusal::Closed) => return Err(SubmitError::Closed),
                 Err(Refusal::NotNow) if command.blocking() == Blocking::Refused => {
                     return Err(SubmitError::WouldWait)
@@ -75,11 +80,7 @@ impl Submission for AdminQueue {
             }
             wait_for_room(&self.room, &mut state, |state| &mut state.waiting)?;
         }
-        if let Some(owner) = command.own(QueueId::ADMIN) {
-            // If it were refused in spite of `admit`, the ring would be told.
-            let _ = state.queue.submit(entry, Claim::Ordinary, owner, patience);
-            self.ring(&mut state);
-        }
+        self.ring(&mut state);
         Ok(())
     }
 

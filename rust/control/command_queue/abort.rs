@@ -47,7 +47,7 @@ impl CommandQueue {
     /// Whether the command is outstanding.
     pub(in crate::control) fn cancel_for_ring(&mut self, cancellation: &Cancellation) -> bool {
         let count = self.abort_those(
-            |owner| matches!(owner, Owner::Ring { command: ring, .. } if cancellation.is_for(ring)),
+            |owner| matches!(owner, Owner::Ring { command: Some(ring), .. } if cancellation.is_for(ring)),
         );
         count > 0
     }

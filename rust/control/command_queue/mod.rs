@@ -28,7 +28,7 @@ pub(super) use self::abort::Overdue;
 
 use super::{
     outstanding::{outcome, Abortion, Ending, Outstanding, Owner, Patience, Remains, Tell},
-    scratch::{Memory, Scratch},
+    scratch::Scratch,
 };
 
 /// Who may submit commands.
@@ -257,8 +257,21 @@ impl CommandQueue {
         owner: Owner,
         patience: Patience,
     ) -> Result<CommandId, Refusal> {
+        self.submit_of(entry, claim, patience, || owner)
+    }
+
+    /// As [`Self::submit`]; whose the command is, is asked for only if it can be
+    /// submitted.
+    #[inline(always)]
+    pub(super) fn submit_of(
+        &mut self,
+        entry: &mut SubmissionEntry,
+        claim: Claim,
+        patience: Patience,
+        owner: impl FnOnce() -> Owner,
+    ) -> Result<CommandId, Refusal> {
         self.admit(claim)?;
-        let command = Outstanding::new(entry.opcode, owner, patience);
+        let command = Outstanding::new(entry.opcode, owner(), patience);
         let id = self
             .commands
             .insert(claim, command)
@@ -277,8 +290,21 @@ impl CommandQueue {
         let Ok(command) = self.commands.get_mut(id) else {
             return Some((entry, Completed::Unknown(id)));
         };
-        let owner = core::mem::replace(&mut command.owner, Owner::Completed);
-        let aborted = command.abortion == Abortion::Sent;
+        let abortion = command.abortion;
+        let aborted = abortion == Abortion::Sent;
+        let owner = match &mut command.owner {
+            Owner::Ring {
+                command: ring,
+                memory,
+            } => {
+                let scratch = memory.release(&self.device);
+                if let Some(ring) = ring.take() {
+                    tell.end(ring, outcome(&entry));
+                }
+                return Some((entry, self.ring_told(id, abortion, scratch)));
+            }
+            owner => core::mem::replace(owner, Owner::Completed),
+        };
         let completed = match owner {
             Owner::EventRequest => Completed::EventRequest,
             Owner::Abort(slot) => Completed::Abort(slot),
@@ -286,23 +312,7 @@ impl CommandQueue {
                 waiter.wake(Ending::Completed(entry));
                 Completed::Told
             }
-            Owner::Ring {
-                command: ring,
-                mut memory,
-            } => {
-                memory.unmap(&self.device);
-                match tell {
-                    Tell::InTask => ring.complete(outcome(&entry)),
-                    Tell::Poller(list) => list.push(ring.finished(outcome(&entry))),
-                }
-                if let Memory::Scratch(scratch) = memory {
-                    if let Some(scratch) = self.keep_scratch(scratch) {
-                        self.bury(id, Remains::Scratch(scratch));
-                        return Some((entry, Completed::ToClear));
-                    }
-                }
-                Completed::Told
-            }
+            Owner::Ring { .. } => Completed::Told,
             Owner::Orphan(transfer) => {
                 self.bury(id, Remains::Transfer(transfer));
                 return Some((entry, Completed::ToClear));
@@ -320,6 +330,27 @@ impl CommandQueue {
             let _ = self.commands.take(self.commands.index(id));
         }
         Some((entry, completed))
+    }
+
+    /// The ring of command `id`, which is over, knows. What is in the slot stays
+    /// where it is, as this is how most commands end.
+    #[inline(always)]
+    fn ring_told(
+        &mut self,
+        id: CommandId,
+        abortion: Abortion,
+        scratch: Option<KBox<Scratch>>,
+    ) -> Completed {
+        if let Some(scratch) = scratch.and_then(|scratch| self.keep_scratch(scratch)) {
+            self.bury(id, Remains::Scratch(scratch));
+            return Completed::ToClear;
+        }
+        if abortion != Abortion::Sent {
+            self.commands.discard(self.commands.index(id));
+        } else if let Ok(command) = self.commands.get_mut(id) {
+            command.owner = Owner::Completed;
+        }
+        Completed::Told
     }
 
     fn bury(&mut self, id: CommandId, remains: Remains) {

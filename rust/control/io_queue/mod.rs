@@ -22,7 +22,7 @@ use crate::{
         cpu::possible_cpus,
         interrupt::Preference,
         pins::Runs,
-        plug::Batched,
+        plug::{Batch, Batched},
         spare::Spare,
         uring::{Notice, Poller},
     },
@@ -48,6 +48,7 @@ struct State {
     /// How many processes wait for room.
     waiting: u32,
     epoch: Epoch,
+    batch: Batch,
 }
 
 /// An I/O queue pair of one controller.
@@ -92,6 +93,7 @@ impl IoQueue {
             timeouts: 0,
             waiting: 0,
             epoch: Epoch(0),
+            batch: Batch::default(),
         };
         Arc::pin_init(
             pin_init!(Self {
@@ -287,6 +289,8 @@ impl IoQueue {
 
 impl Batched for IoQueue {
     fn end_of_batch(&self) {
-        self.ring(&mut self.state.lock());
+        let mut state = self.state.lock();
+        state.batch.end();
+        self.ring(&mut state);
     }
 }

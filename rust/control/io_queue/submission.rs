@@ -15,12 +15,7 @@ use crate::{
         command_table::Claim,
         record::{Lifecycle, Record},
     },
-    glue::{
-        file_operations::Blocking,
-        pins::Runs,
-        plug::{self, Due},
-        spare::Spare,
-    },
+    glue::{file_operations::Blocking, pins::Runs, plug::Due, spare::Spare},
     spec::command::{CommandId, QueueId, SubmissionEntry},
 };
 
@@ -62,14 +57,18 @@ impl Submission for Arc<IoQueue> {
         patience: Patience,
         epoch: Epoch,
     ) -> Result<(), SubmitError> {
-        let due = plug::defer(self);
         let mut state = self.state.lock();
         loop {
             if state.epoch != epoch {
                 return Err(SubmitError::Outdated);
             }
-            match state.queue.admit(Claim::Ordinary) {
-                Ok(()) => break,
+            let owner = || command.own(self.id);
+            match state
+                .queue
+                .submit_of(entry, Claim::Ordinary, patience, owner)
+            {
+                Ok(_) => break,
+                Err(_) if command.issue.is_none() => return Ok(()),
                 Err(Refusal::Closed) => return Err(SubmitError::Closed),
                 // What is in the way may be of this batch.
                 Err(Refusal::NotNow) => self.ring(&mut state),
@@ -79,12 +78,8 @@ impl Submission for Arc<IoQueue> {
             }
             wait_for_room(&self.room, &mut state, |state| &mut state.waiting)?;
         }
-        if let Some(owner) = command.own(self.id) {
-            // If it were refused in spite of `admit`, the ring would be told.
-            let _ = state.queue.submit(entry, Claim::Ordinary, owner, patience);
-            if due == Due::Now {
-                self.ring(&mut state);
-            }
+        if state.batch.defer(self) == Due::Now {
+            self.ring(&mut state);
         }
         Ok(())
     }

@@ -24,6 +24,8 @@ enum Step {
     ReplaceOld(prop::sample::Index),
     /// Take out what is in a slot.
     Take(u16),
+    /// The same without looking at it.
+    Discard(u16),
     /// Complete or hand over by an id made up by the controller.
     RemoveWild(u16),
     ReplaceWild(u16),
@@ -40,6 +42,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => any::<prop::sample::Index>().prop_map(Step::RemoveOld),
         4 => any::<prop::sample::Index>().prop_map(Step::ReplaceOld),
         4 => (0_u16..70).prop_map(Step::Take),
+        4 => (0_u16..70).prop_map(Step::Discard),
         4 => any::<u16>().prop_map(Step::RemoveWild),
         4 => any::<u16>().prop_map(Step::ReplaceWild),
         1 => Just(Step::ForEach),
@@ -84,17 +87,15 @@ impl<const N: usize> Pair<N> {
         Ok(())
     }
 
-    fn take(&mut self, slot: u16) -> TestCaseResult {
+    /// What should be in a slot, and is not any more.
+    fn in_slot(&mut self, slot: u16) -> Option<u32> {
         let mask = N.next_power_of_two() as u16 - 1;
         let id = self
             .outstanding
             .keys()
             .copied()
-            .find(|id| id & mask == slot);
-        let expected = id.and_then(|id| self.outstanding.remove(&id));
-        prop_assert_eq!(self.table.take(slot), expected);
-        prop_assert_eq!(self.table.outstanding(), self.outstanding.len());
-        Ok(())
+            .find(|id| id & mask == slot)?;
+        self.outstanding.remove(&id)
     }
 
     fn replace(&mut self, id: u16) -> TestCaseResult {
@@ -155,11 +156,19 @@ impl<const N: usize> Pair<N> {
                     self.replace(id)?;
                 }
             }
-            Step::Take(slot) => self.take(slot)?,
+            Step::Take(slot) => {
+                let expected = self.in_slot(slot);
+                prop_assert_eq!(self.table.take(slot), expected);
+            }
+            Step::Discard(slot) => {
+                self.in_slot(slot);
+                self.table.discard(slot);
+            }
             Step::RemoveWild(id) => self.remove(id)?,
             Step::ReplaceWild(id) => self.replace(id)?,
             Step::ForEach => self.for_each()?,
         }
+        prop_assert_eq!(self.table.outstanding(), self.outstanding.len());
         Ok(())
     }
 
