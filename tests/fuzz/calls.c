@@ -129,6 +129,9 @@ static long call_event_ioctl(struct caller *caller)
 		break;
 	case NVME_EVENT_IOCTL_MODE:
 		any.mode.reading = random_below(random, 4);
+		/* Seldom: the others would read nothing meanwhile. */
+		if (any.mode.reading == NVME_EVENT_EXCLUSIVE && !random_once_in(random, 16))
+			any.mode.reading = NVME_EVENT_BROADCAST;
 		any.mode.fd = any.mode.reading == NVME_EVENT_SHARED ? any_file(caller) : 0;
 		break;
 	case NVME_EVENT_IOCTL_FETCH:
