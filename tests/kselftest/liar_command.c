@@ -282,6 +282,52 @@ TEST_F(command, of_a_controller_that_vanishes)
 	EXPECT_EQ(0, liar_informs(&self->subject.liar));
 }
 
+/* What was completed before a reset has been completed, though no interrupt has said so yet. */
+TEST_F_TIMEOUT(command, completed_before_a_reset, 60)
+{
+	struct slow_call reading = { self->subject.nodes.ns, NVME_IOCTL_IO64_CMD,
+				     read_blocks(&self->subject, 0) };
+	struct ring_command entry = { .fd = self->subject.nodes.ns, .operation = NVME_URING_CMD_IO };
+	struct liar *liar = &self->subject.liar;
+	struct ring_answer answer;
+	struct nvme_event event;
+	struct ring ring;
+	struct call call;
+	unsigned int i, events;
+
+	memcpy(&entry.command, &reading.command, sizeof(entry.command));
+	ASSERT_EQ(0, ring_open(&ring, 4, RING_WIDE));
+	/* Once a second the driver looks by itself, so that one turn would not tell. */
+	for (i = 0; i < 5; i++) {
+		memset(self->subject.page, 0, BYTES_READ);
+		ASSERT_EQ(0, lie(liar, LIE_NO_INTERRUPTS, 0));
+		ASSERT_EQ(0, call_start(&call, slow_passthru, &reading));
+		ASSERT_EQ(0, ring_push(&ring, &entry));
+		ASSERT_EQ(1, ring_submit(&ring));
+		ASSERT_TRUE(wait_until(liar_answer(liar, QUESTION_IO_COMMANDS + IO_READ) == 2));
+		ASSERT_EQ(0, liar_report(liar, EVENT_RELIABILITY));
+		/* With interrupts again, but for what is there already. */
+		ASSERT_EQ(0, truth(liar));
+		ASSERT_EQ(0, liar_reset(liar));
+		ASSERT_EQ(0, call_finish(&call));
+		EXPECT_EQ(0, call.result);
+		ASSERT_EQ(0, ring_reap(&ring, &answer, LIMIT_MS));
+		EXPECT_EQ(0, answer.res);
+		EXPECT_TRUE(pattern_is(self->subject.page, BYTES_READ, 1));
+		events = 0;
+		do {
+			ASSERT_EQ(0, event_read(liar->node, &event));
+			events += event.dw0 == EVENT_RELIABILITY;
+		} while (event.dw0 != NVME_EVENT_RESET_SUCCEEDED << 8);
+		EXPECT_EQ(1, events);
+	}
+	ring_close(&ring);
+	EXPECT_EQ(0, unknown_completions(liar));
+	EXPECT_FALSE(log_has(&liar->log, "that is not outstanding"));
+	EXPECT_EQ(0, liar_serves(liar));
+	EXPECT_EQ(0, liar_informs(liar));
+}
+
 /* Whoever polls sees completions all the same; the driver does, once a second. */
 TEST_F(command, without_an_interrupt)
 {

@@ -73,6 +73,8 @@ struct State {
     timeouts: u32,
     /// How many processes wait for room.
     waiting: u32,
+    /// What was found by somebody who does not follow it.
+    left: Found,
 }
 
 impl State {
@@ -132,6 +134,7 @@ impl AdminQueue {
             unknown_completions: 0,
             timeouts: 0,
             waiting: 0,
+            left: Found::Nothing,
         };
         Arc::pin_init(
             pin_init!(Self {
@@ -189,10 +192,18 @@ impl AdminQueue {
         duty
     }
 
+    /// As [`Self::process_completions`], which tells its next caller of events
+    /// among them.
+    pub(super) fn process_last_completions(&self) {
+        // After a fault a reset was needed; this is part of one.
+        let found = self.process_completions().min(Found::Events);
+        self.state.lock().left = found;
+    }
+
     /// Handles what the controller has completed. Any context.
     pub(crate) fn process_completions(&self) -> Found {
-        let mut found = Found::Nothing;
         let mut state = self.state.lock();
+        let mut found = core::mem::replace(&mut state.left, Found::Nothing);
         // There cannot be more than the queue holds, but for a controller that
         // makes them up.
         for _ in 0..ENTRIES {

@@ -215,6 +215,11 @@ impl Controller {
         // Also a controller that did not stop must not access the memory of
         // processes any more, which is theirs again after this.
         self.bus_master.clear();
+        // What it has completed by now ends so, and not as one that got lost.
+        self.admin.process_last_completions();
+        for queue in self.io_queues.iter() {
+            queue.process_completions();
+        }
         self.admin.cancel();
         self.io_queues.cancel();
     }
