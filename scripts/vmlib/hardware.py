@@ -76,6 +76,11 @@ CONFIGS: dict[str, Hardware] = {
     "hotplug1": Hardware(
         "as hotplug, with one processor, for unplugging under load", (Controller(hotplug=True),), smp=1, qemu=NO_ACPI_HOTPLUG
     ),
+    "virtual": Hardware(
+        "a controller which can have two virtual functions, and has queues and vectors to give away",
+        (Controller("sriov_max_vfs=2,sriov_vq_flexible=4,sriov_vi_flexible=2,max_ioqpairs=8,msix_qsize=9", hotplug=True),),
+        qemu=NO_ACPI_HOTPLUG,
+    ),
     "doorbells": Hardware("a controller whose registers programs can reach", (Controller(),), append="iomem=relaxed"),
     "smp1": Hardware("one processor", (Controller(namespaces=TWO_NAMESPACES),), smp=1),
     "smp4": Hardware("four processors", (Controller(namespaces=TWO_NAMESPACES),), smp=4),

@@ -8,8 +8,8 @@ The table tests/kselftest/configs has a line for each run:
 PROGRAM is a path below tests/kselftest, PARAMETERs are the module's. The module is loaded before and unloaded after
 each run, unless @noload says that the program does so itself. What takes long and finds little that other lines do not
 find is left to `make soak`: @soak, or, on the debug kernel only, @soak-debug. What the stock kernel has no means for,
-failures on demand, is for the debug kernel alone: @debug. A program which does more for a higher SCALE by itself is
-@scaled.
+failures on demand, is for the debug kernel alone, @debug; what that one has none for, virtual functions, for the stock
+kernel alone, @stock. A program which does more for a higher SCALE by itself is @scaled.
 """
 
 import os
@@ -53,6 +53,7 @@ class Test:
     load: bool = True
     soak: str = ""  # the mark which leaves it to `make soak`, if any
     debug_only: bool = False  # the stock kernel has no means for it
+    stock_only: bool = False  # the debug kernel has none
     scaled: bool = False  # repeats by itself what it does, as SCALE says
     scan: bool = False  # on the debug kernel: look for lost memory afterwards
     output: list[str] = field(default_factory=list)
@@ -93,6 +94,8 @@ def parse_line(line: str) -> Test:
             test.soak = word
         elif word == "@debug":
             test.debug_only = True
+        elif word == "@stock":
+            test.stock_only = True
         elif word == "@scaled":
             test.scaled = True
         elif match := re.fullmatch(r"@timeout=(\d+)", word):

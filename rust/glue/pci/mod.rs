@@ -2,9 +2,11 @@
 
 //! What `kernel::pci` lacks: state that all devices of a driver share, the
 //! shutdown callback, the choice of what to bind at load time, and giving a
-//! function back the way it was. The other callbacks are in [`disturbance`].
+//! function back the way it was. The other callbacks are in [`disturbance`] and
+//! [`virtual_functions`].
 
 mod disturbance;
+mod virtual_functions;
 
 use core::marker::PhantomData;
 
@@ -185,6 +187,7 @@ unsafe impl<T: Driver> driver::RegistrationOps for Adapter<T> {
             (*registration.get()).shared = SharedPointer(shared);
             let driver = &raw mut (*registration.get()).pci;
             (*driver).shutdown = Some(shutdown::<T>);
+            (*driver).sriov_configure = virtual_functions::CONFIGURE;
             (*driver).err_handler = disturbance::error_handlers::<T>();
             (*driver).driver.pm = disturbance::sleep_operations::<T>();
         }
