@@ -10,6 +10,7 @@
 #include "lib/log.h"
 #include "lib/sysfs.h"
 #include "lib/qmp.h"
+#include "lib/slot.h"
 #include "lib/trace.h"
 #include "lib/util.h"
 
@@ -192,6 +193,52 @@ TEST_F_TIMEOUT(disturbed, an_error_that_is_not_fatal_changes_nothing, 60)
 	EXPECT_EQ(self->load.sent, self->load.good);
 	EXPECT_TRUE(event_quiet(self->events));
 	EXPECT_EQ(0, trace_count(&self->trace, ENABLED));
+}
+
+/* How long Linux looks for a device that does not come back. */
+#define GONE_MS (60000 * patience())
+
+/*
+ * The link fails, and while it is reset the slot loses power: Linux says that
+ * the device is lost, or takes it away. The driver says so in either case, and
+ * nobody waits for ever. On a machine with one processor, as it is under load.
+ */
+TEST_F_TIMEOUT(disturbed, a_link_that_fails_for_good, 240)
+{
+	struct controller *controller = &self->nodes.controller;
+	struct folder folder = folder_of(controller);
+	long long end_ms = now_ms() + GONE_MS;
+	struct nvme_event event = {};
+	char port[32], path[96];
+
+	ASSERT_EQ(0, slot_port(controller, port, sizeof(port)));
+	self->load.gives_up = true;
+	ASSERT_EQ(0, load_start(&self->load));
+	ASSERT_TRUE(load_goes_on(&self->load));
+	ASSERT_EQ(0, link_error("DLP"));
+	ASSERT_TRUE(event_says(self->events, NVME_EVENT_RESET_STARTED));
+	ASSERT_EQ(0, slot_power_off(port));
+	while (event.dw0 != NVME_EVENT_RESET_FAILED << 8 && event.dw0 != EVENT_REMOVED &&
+	       now_ms() < end_ms)
+		event_read(self->events, &event);
+	EXPECT_TRUE(event.dw0 == NVME_EVENT_RESET_FAILED << 8 || event.dw0 == EVENT_REMOVED);
+	ASSERT_EQ(0, load_finish(&self->load));
+	EXPECT_EQ(0, self->load.wrong);
+	EXPECT_EQ(self->load.sent, self->load.ended);
+	if (event.dw0 == NVME_EVENT_RESET_FAILED << 8) {
+		EXPECT_TRUE(log_has(&self->log, "controller did not start"));
+		if (path_exists(folder.path))
+			EXPECT_STREQ("dead", folder_read(&folder, "state"));
+	}
+	TH_LOG("%s", event.dw0 == EVENT_REMOVED ? "taken away" : "lost");
+
+	passthru_close(&self->nodes);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/remove", controller->address);
+	if (path_exists(path))
+		write_file(path, "1");
+	ASSERT_EQ(0, slot_plug(controller));
+	ASSERT_EQ(0, passthru_open(&self->nodes, 1));
+	EXPECT_EQ(0, load_prepare(&self->nodes));
 }
 
 TEST_HARNESS_MAIN

@@ -11,6 +11,12 @@
 /* The slot takes some time to power up. */
 #define SLOT_MS (30000 * patience())
 
+/* In configuration space. */
+#define FIRST_CAPABILITY	0x34
+#define EXPRESS_CAPABILITY	0x10
+#define SLOT_CONTROL		0x18	/* of that capability */
+#define POWER_OFF		0x0700	/* and its indicator */
+
 int slot_port(const struct controller *controller, char *port, size_t size)
 {
 	char path[64], target[256];
@@ -26,14 +32,46 @@ int slot_port(const struct controller *controller, char *port, size_t size)
 	return 0;
 }
 
+/* Where the PCI Express capability is in a configuration space; 0: nowhere. */
+static unsigned char express_capability(int config)
+{
+	unsigned char at = 0, header[2];
+
+	pread(config, &at, 1, FIRST_CAPABILITY);
+	while (at && pread(config, header, sizeof(header), at) == sizeof(header)) {
+		if (header[0] == EXPRESS_CAPABILITY)
+			return at;
+		at = header[1];
+	}
+	return 0;
+}
+
+int slot_power_off(const char *port)
+{
+	unsigned short control = 0;
+	unsigned char at;
+	char path[64];
+	int config, error = 0;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", port);
+	config = open(path, O_RDWR | O_CLOEXEC);
+	if (config < 0)
+		return -errno;
+	at = express_capability(config);
+	if (!at || pread(config, &control, sizeof(control), at + SLOT_CONTROL) != sizeof(control))
+		error = -EIO;
+	control |= POWER_OFF;
+	if (!error && pwrite(config, &control, sizeof(control), at + SLOT_CONTROL) != sizeof(control))
+		error = -errno;
+	close(config);
+	return error;
+}
+
 int slot_pull(const struct controller *controller, const char *port)
 {
-	char command[96], output[96], path[96];
-	int status;
+	char path[96];
 
-	snprintf(command, sizeof(command), "setpci -s %s CAP_EXP+18.w=0700:0700", port);
-	status = run(command, output, sizeof(output));
-	if (status)
+	if (slot_power_off(port))
 		return -EIO;
 	/* The driver notices by itself; only then is Linux told. */
 	usleep(1500000);
