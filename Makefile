@@ -93,13 +93,20 @@ soak: modules
 check-host: setup-quiet
 	@scripts/check --host
 
-kselftest: liar providers examples
+kselftest: liar providers examples liburing
 	@scripts/in-tree make -C tests/kselftest
 	@scripts/in-root make -C tests/fuzz
 
 # How to send commands without a library; the kselftests run them.
 examples: setup-quiet
 	@scripts/in-root make -s -C examples
+
+# liburing's own test of commands for NVMe controllers, as it is; ../tests/clients/liburing runs it.
+liburing: setup-quiet
+	@scripts/in-root sh -c 'if [ -e /usr/src/tests/liburing ]; then \
+		mkdir -p build && rsync -a /usr/src/tests/liburing build/ && cd build/liburing && \
+		{ [ -e config-host.mak ] || ./configure > configure.log; } && \
+		make -s -C src && make -s -C test io_uring_passthrough.t; fi'
 
 # The controller outside of QEMU.
 liar: setup-quiet
@@ -150,8 +157,9 @@ help:
 	@echo '  clippy       build the module with every warning an error, in build/clippy/'
 	@echo '  kselftest    build the test programs of tests/kselftest and tests/fuzz, liar and the event providers'
 	@echo '  examples     build the programs of examples/, which send commands without a library'
+	@echo '  liburing     build the test of liburing for NVMe commands, from its source package'
 	@echo '  liar         build the controller which lies, of tests/liar'
 
 .PHONY: modules setup setup-quiet debug-kernel debug-module faulty-module providers install-provider-kit \
-	shell demo bench check check-debug soak check-host clippy kselftest liar examples clean distclean \
+	shell demo bench check check-debug soak check-host clippy kselftest liar liburing examples clean distclean \
 	help
