@@ -7,9 +7,10 @@ The table tests/kselftest/configs has a line for each run:
 
 PROGRAM is a path below tests/kselftest, PARAMETERs are the module's. The module is loaded before and unloaded after
 each run, unless @noload says that the program does so itself. What takes long and finds little that other lines do not
-find is left to `make soak`: @soak, or, on the debug kernel only, @soak-debug. What the stock kernel has no means for,
-failures on demand, is for the debug kernel alone, @debug; what that one has none for, virtual functions, for the stock
-kernel alone, @stock. A program which does more for a higher SCALE by itself is @scaled.
+find is left to `make soak`: @soak. The debug kernel, where all takes several times as long, runs in `make check-debug`
+what is marked @check-debug, and the rest in the soak. What the stock kernel has no means for, failures on demand, is
+for the debug kernel alone, @debug; what that one has none for, virtual functions, for the stock kernel alone, @stock.
+A program which does more for a higher SCALE by itself is @scaled.
 """
 
 import os
@@ -51,7 +52,8 @@ class Test:
     parameters: list[str]
     seconds: int = TEST_SECONDS
     load: bool = True
-    soak: str = ""  # the mark which leaves it to `make soak`, if any
+    soak: bool = False  # left to `make soak`
+    check_debug: bool = False  # not left to it on the debug kernel
     debug_only: bool = False  # the stock kernel has no means for it
     stock_only: bool = False  # the debug kernel has none
     scaled: bool = False  # repeats by itself what it does, as SCALE says
@@ -90,8 +92,10 @@ def parse_line(line: str) -> Test:
         word = words.pop(0)
         if word == "@noload":
             test.load = False
-        elif word in ("@soak", "@soak-debug"):
-            test.soak = word
+        elif word == "@soak":
+            test.soak = True
+        elif word == "@check-debug":
+            test.check_debug = True
         elif word == "@debug":
             test.debug_only = True
         elif word == "@stock":
