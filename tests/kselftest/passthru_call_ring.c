@@ -48,19 +48,9 @@ FIXTURE_TEARDOWN(rings)
 	passthru_close(&self->nodes);
 }
 
-static int run_call(struct ring *ring, int fd, struct nvme_call *call, unsigned int sqe_flags)
-{
-	struct ring_answer answer;
-	int error = envelope_push(ring, fd, call, sqe_flags, 5);
-
-	error = error ?: ring_submit(ring) == 1 ? 0 : -EIO;
-	error = error ?: ring_reap(ring, &answer, LIMIT_MS);
-	return error ?: answer.res;
-}
-
 #define CALL(fd, ...) ({								\
 	*self->envelope.call = (struct nvme_call){ .size = CALL_BYTES, __VA_ARGS__ };	\
-	run_call(&self->ring, fd, self->envelope.call, variant->sqe_flags);		\
+	envelope_run(&self->ring, fd, self->envelope.call, variant->sqe_flags);		\
 })
 
 TEST_F(rings, do_what_the_ioctl_does)
@@ -90,7 +80,7 @@ TEST_F(rings, do_what_the_ioctl_does)
 	EXPECT_EQ(STATUS_LBA_OUT_OF_RANGE, call->status);
 	EXPECT_EQ(-EINVAL, CALL(self->nodes.ns, .command = ADMIN_IDENTIFY, .flags = 1u << 7));
 	EXPECT_EQ(-EACCES, CALL(self->nodes.ns, .command = ADMIN_EVENT_REQUEST));
-	EXPECT_EQ(-EFAULT, run_call(&self->ring, self->nodes.ns, bad_address(), variant->sqe_flags));
+	EXPECT_EQ(-EFAULT, envelope_run(&self->ring, self->nodes.ns, bad_address(), variant->sqe_flags));
 }
 
 TEST_F(rings, what_is_reserved_is_zero)
@@ -114,7 +104,7 @@ TEST(no_ring_that_polls)
 	ASSERT_EQ(0, ring_open(&ring, DEPTH, RING_WIDE | IORING_SETUP_IOPOLL));
 	envelope.call->command = ADMIN_GET_FEATURES;
 	envelope.call->cdw10 = 7;
-	EXPECT_EQ(-EOPNOTSUPP, run_call(&ring, nodes.ctrl, envelope.call, 0));
+	EXPECT_EQ(-EOPNOTSUPP, envelope_run(&ring, nodes.ctrl, envelope.call, 0));
 	ring_close(&ring);
 	passthru_close(&nodes);
 	envelope_free(&envelope);

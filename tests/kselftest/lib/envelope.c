@@ -65,6 +65,14 @@ int envelope_push(struct ring *ring, int fd, struct nvme_call *call, unsigned in
 	return ring_push(ring, &command);
 }
 
+int envelope_run(struct ring *ring, int fd, struct nvme_call *call, unsigned int sqe_flags)
+{
+	struct ring_answer answer;
+	int error = envelope_push(ring, fd, call, sqe_flags, 5);
+
+	return error ?: ring_finish(ring, &answer);
+}
+
 void envelope_read(struct nvme_call *call, unsigned int nsid, __u64 tag)
 {
 	*call = (struct nvme_call){

@@ -48,6 +48,9 @@ int envelope_abort(int fd, __u64 tag);
 /* Adds NVME_URING_CMD_CALL to a ring, which calls it @tag. */
 int envelope_push(struct ring *ring, int fd, struct nvme_call *call, unsigned int sqe_flags, __u64 tag);
 
+/* There and back by the ring; its res. */
+int envelope_run(struct ring *ring, int fd, struct nvme_call *call, unsigned int sqe_flags);
+
 /* Fills a struct in for a read of the first block of a namespace, of 512 bytes. */
 void envelope_read(struct nvme_call *call, unsigned int nsid, __u64 tag);
 
