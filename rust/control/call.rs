@@ -13,13 +13,14 @@ use crate::{
         policy::{
             self,
             extent::{Received, HEAD_BYTES},
-            FileMode, Node,
+            Command, CommandSet, FileMode, Node,
         },
     },
-    glue::pins::UserRange,
+    glue::{mapping::Direction, pins::UserRange},
     spec::{
         command::SubmissionEntry,
         completion::{CompletionEntry, Status},
+        log_page::PageLength,
     },
 };
 
@@ -66,6 +67,21 @@ pub(crate) struct Called {
     pub(crate) extent_bytes: u32,
 }
 
+impl<'a> Call<'a> {
+    /// As others are, without memory: the payload is not looked at yet.
+    pub(super) fn request(&self) -> Request<'a> {
+        Request {
+            entry: self.entry,
+            namespace: self.namespace,
+            node: self.node,
+            mode: self.mode,
+            data: &[],
+            metadata: None,
+            timeout: self.timeout,
+        }
+    }
+}
+
 impl Payload {
     /// A part, if it is not empty. Where it ends is seen to when it is accessed.
     fn part(self, offset_bytes: usize, length_bytes: u64) -> Option<UserRange> {
@@ -106,35 +122,18 @@ impl Binding {
     /// Those of [`Self::pass_through`]. EFAULT also if what comes back cannot be
     /// written, although the command was executed.
     pub(crate) fn call(&self, call: Call<'_>) -> Result<Called> {
-        let mut request = Request {
-            entry: call.entry,
-            namespace: call.namespace,
-            node: call.node,
-            mode: call.mode,
-            data: &[],
-            metadata: None,
-            timeout: call.timeout,
-        };
+        let mut request = call.request();
         loop {
             let waiter = Waiter::tagged(call.tag)?;
             let given = given(&request, call.payload.sizes);
-            let mut provided_bytes = 0;
+            let mut delivery = None;
             let attempt = self.attempt(&mut request, given, &waiter, |request, implied| {
-                let provided = self.provide(request, implied, call.payload)?;
-                provided_bytes = provided.length_bytes;
-                Ok(provided.transfer)
+                let wanted = delivery.insert(self.delivery(request, implied, call.payload)?);
+                self.provide(wanted, implied)
             })?;
             match attempt {
                 Attempt::Completed(completion, transfer) => {
-                    return self.deliver(
-                        &request,
-                        call.payload,
-                        completion,
-                        &Provided {
-                            transfer,
-                            length_bytes: provided_bytes,
-                        },
-                    )
+                    return delivery.ok_or(EIO)?.deliver(completion, &*transfer)
                 }
                 Attempt::NotReady => return Ok(Called::NOT_READY),
                 // The format may be another one now.
@@ -158,54 +157,115 @@ impl Binding {
         }
     }
 
-    /// Copies what the controller is to have of a payload.
-    fn provide(
+    /// What has to be known of a command that was checked once it is over.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL if it transfers more than there is room for, after all: the format
+    /// may have changed since.
+    pub(super) fn delivery(
         &self,
         request: &Request<'_>,
         implied: policy::Implied,
         payload: Payload,
-    ) -> Result<Provided> {
-        let opcode = request.entry.opcode;
+    ) -> Result<Delivery> {
+        let command = request.command();
         let length_bytes = payload
             .sizes
-            .transferred_bytes(opcode, implied)
+            .transferred_bytes(request.entry.opcode, implied)
             .filter(|&bytes| bytes <= self.data_limit_bytes())
             .ok_or(EINVAL)?;
+        let identity = match request.namespace {
+            None => Some(self.controller().identity().lock()),
+            Some(_) => None,
+        };
+        let identify = identity.as_ref().and_then(|identity| identity.as_deref());
+        Ok(Delivery {
+            set: command.set,
+            entry: request.entry,
+            page: policy::page_length(command, identify),
+            payload,
+            length_bytes: usize::try_from(length_bytes).map_err(|_| EINVAL)?,
+        })
+    }
+
+    /// Copies what the controller is to have of a payload.
+    fn provide(&self, wanted: &Delivery, implied: policy::Implied) -> Result<KBox<Transfer>> {
         let metadata_limit_bytes = match implied {
             policy::Implied::Known { metadata_bytes, .. } => metadata_bytes,
             policy::Implied::Unknown => u64::MAX,
         };
-        let transfer = Transfer::copied(
+        Transfer::copied(
             self.controller().dma(),
-            payload.taken(length_bytes),
-            usize::try_from(length_bytes).map_err(|_| EINVAL)?,
-            payload.metadata(metadata_limit_bytes),
-            direction(opcode),
-        )?;
-        Ok(Provided {
-            transfer,
-            length_bytes,
-        })
+            wanted.taken(),
+            wanted.length_bytes,
+            wanted.payload.metadata(metadata_limit_bytes),
+            wanted.direction(),
+        )
+    }
+}
+
+/// Where the controller's data is, once the command is over.
+pub(super) trait Returned {
+    /// The first bytes, at most as many as `to` has; how many there are.
+    fn read(&self, to: &mut [u8]) -> Result<usize>;
+
+    /// Gives the process the first bytes, as many as `to` is long, and what else
+    /// belongs to them. Sleeps.
+    ///
+    /// # Errors
+    ///
+    /// EFAULT.
+    fn give(&self, to: Option<UserRange>, direction: Direction) -> Result;
+}
+
+impl Returned for Transfer {
+    fn read(&self, to: &mut [u8]) -> Result<usize> {
+        self.read(to)
     }
 
-    /// Gives the process what came of a command.
-    fn deliver(
+    fn give(&self, to: Option<UserRange>, direction: Direction) -> Result {
+        self.give(to, direction)
+    }
+}
+
+/// What is known of a command that is under way.
+pub(super) struct Delivery {
+    set: CommandSet,
+    entry: SubmissionEntry,
+    page: Option<PageLength>,
+    payload: Payload,
+    /// How much it transfers.
+    pub(super) length_bytes: usize,
+}
+
+impl Delivery {
+    /// What the controller is to have of the payload.
+    pub(super) fn taken(&self) -> Option<UserRange> {
+        self.payload.taken(self.length_bytes as u64)
+    }
+
+    pub(super) fn direction(&self) -> Direction {
+        direction(self.entry.opcode)
+    }
+
+    /// Gives the process what came of the command. Sleeps.
+    ///
+    /// # Errors
+    ///
+    /// EFAULT.
+    pub(super) fn deliver(
         &self,
-        request: &Request<'_>,
-        payload: Payload,
         completion: CompletionEntry,
-        provided: &Provided,
+        returned: &impl Returned,
     ) -> Result<Called> {
-        let opcode = request.entry.opcode;
+        let transferred_bytes = self.length_bytes as u64;
         let mut extent_bytes = 0;
-        if completion.status().is_success() && gives(opcode) {
-            extent_bytes = self.extent_bytes(request, completion, provided)?;
-            let returned = payload
-                .sizes
-                .returned_bytes(provided.length_bytes, extent_bytes);
-            provided
-                .transfer
-                .give(payload.given(returned), direction(opcode))?;
+        if completion.status().is_success() && gives(self.entry.opcode) {
+            extent_bytes = self.extent_bytes(completion, returned)?;
+            let sizes = self.payload.sizes;
+            let given_bytes = sizes.returned_bytes(transferred_bytes, extent_bytes);
+            returned.give(self.payload.given(given_bytes), self.direction())?;
         }
         Ok(Called {
             status: completion.status(),
@@ -215,38 +275,27 @@ impl Binding {
         })
     }
 
-    fn extent_bytes(
-        &self,
-        request: &Request<'_>,
-        completion: CompletionEntry,
-        provided: &Provided,
-    ) -> Result<u64> {
+    fn extent_bytes(&self, completion: CompletionEntry, returned: &impl Returned) -> Result<u64> {
         let mut head = [0; HEAD_BYTES];
-        let room = usize::try_from(provided.length_bytes).unwrap_or(usize::MAX);
-        let space = head.get_mut(..room.min(HEAD_BYTES)).ok_or(EINVAL)?;
-        let length = provided.transfer.read(space)?;
-        let identity = match request.namespace {
-            None => Some(self.controller().identity().lock()),
-            Some(_) => None,
-        };
+        let space = head
+            .get_mut(..self.length_bytes.min(HEAD_BYTES))
+            .ok_or(EINVAL)?;
+        let length = returned.read(space)?;
         let received = Received {
             dw0: completion.dw0.get(),
-            transferred_bytes: provided.length_bytes,
+            transferred_bytes: self.length_bytes as u64,
             head: head.get(..length).unwrap_or(&[]),
-            identify: identity.as_ref().and_then(|identity| identity.as_deref()),
+            page: self.page,
         };
-        Ok(policy::extent_bytes(request.command(), received))
+        Ok(policy::extent_bytes(
+            Command::new(self.set, &self.entry),
+            received,
+        ))
     }
 }
 
-/// What the controller was given.
-struct Provided {
-    transfer: KBox<Transfer>,
-    length_bytes: u64,
-}
-
 impl Called {
-    const NOT_READY: Self = Self {
+    pub(super) const NOT_READY: Self = Self {
         status: NOT_READY.status,
         result: NOT_READY.result,
         completion: None,
@@ -255,7 +304,7 @@ impl Called {
 }
 
 /// How much memory there is for a request.
-fn given(request: &Request<'_>, sizes: Sizes) -> Given {
+pub(super) fn given(request: &Request<'_>, sizes: Sizes) -> Given {
     let implied = policy::implied(request.command(), request.format());
     Given {
         data_bytes: sizes.room_bytes(request.entry.opcode, implied),

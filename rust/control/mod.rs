@@ -19,6 +19,8 @@
 //! - [`buffers`]: memory that stays mapped;
 //! - [`request`]: commands as processes want them;
 //! - [`passthrough`], [`ring`]: how they are sent, waited for or not;
+//! - [`call`], [`ring_call`]: the same of those in an envelope;
+//! - [`start`]: what commands of rings have in common;
 //! - [`inquiry`]: commands of the driver's own that return data;
 //! - [`namespaces`]: which namespaces there are;
 //! - [`effects`]: what commands change besides data;
@@ -54,7 +56,9 @@ pub(crate) mod reader;
 mod refresh;
 pub(crate) mod request;
 pub(crate) mod ring;
+pub(crate) mod ring_call;
 mod scratch;
+mod start;
 pub(crate) mod stream;
 mod submit;
 pub(crate) mod transfer;

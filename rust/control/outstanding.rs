@@ -126,10 +126,14 @@ pub(super) enum Remains {
 }
 
 impl Owner {
-    /// By what the process that waits for the command names it.
+    /// By what its process names the command.
     pub(super) fn tag(&self) -> Option<Tag> {
         match self {
             Self::Process(waiter) => waiter.tag,
+            Self::Ring {
+                memory: Memory::Call(call),
+                ..
+            } => call.tag(),
             _ => None,
         }
     }

@@ -10,21 +10,22 @@
 use kernel::prelude::*;
 
 use crate::{
-    engine::{data_pointer, lifecycle::State, policy::Implied, prp::DataPointer, sgl::SglSupport},
+    engine::{data_pointer, policy::Implied, prp::DataPointer, sgl::SglSupport},
     glue::{
         file_operations::{Blocking, Issued},
         mapping::FewSegments,
         pins::UserRange,
-        uring::{Cancellation, Issue, Notice, Outcome, Poller},
+        uring::{Cancellation, Issue, Outcome, Poller},
     },
     spec::command::QueueId,
 };
 
 use super::{
     binding::Binding,
-    request::{direction, patience, up_to, Request, NOT_READY},
+    request::{direction, up_to, Request, NOT_READY},
     scratch::{DescribeError, Memory},
-    submit::{Epoch, Prepared, Submission, SubmitError},
+    start::{complete, StartError},
+    submit::{Epoch, Prepared, Submission},
 };
 
 /// Which memory the data of a ring's command is in.
@@ -62,6 +63,7 @@ impl Binding {
             match self.try_to_start(&mut command, &mut request, buffer, epoch) {
                 // The format may be another one now.
                 Err(StartError::Outdated) => continue,
+                Err(StartError::NotReady) => return Ok(complete(&mut command, NOT_READY.into())),
                 Err(StartError::Failed(error)) => return Err(error),
                 Ok(issued) => return Ok(issued),
             }
@@ -117,57 +119,20 @@ impl Binding {
             return Ok(Issued::Settled);
         };
         let checked = self.check(request)?;
-        let controller = self.controller();
-        match controller.state() {
-            State::Live => {}
-            State::New | State::Resetting => return complete(prepared, NOT_READY.into()),
-            State::Dead | State::Deleting => return Err(ENODEV.into()),
-        }
+        self.is_live()?;
         if checked.concerns_driver || request.metadata.is_some() {
             return self.pass_through_and_wait(prepared, request);
         }
-        let queue: &dyn Submission = match request.namespace {
-            None => &**controller.admin(),
-            Some(namespace) if namespace.is_gone() => return Err(ENODEV.into()),
-            Some(_) => {
-                let queues = controller.io_queues();
-                let queue = match issue.notice() {
-                    Notice::Poll => queues.here_polled().or_else(|| queues.here()),
-                    Notice::Interrupt => queues.here(),
-                };
-                match queue {
-                    Some(queue) => queue,
-                    None => return refused(controller.state(), prepared),
-                }
-            }
-        };
-        let started = match self.place(prepared, request, checked.implied, buffer, queue) {
-            Ok(()) => {
-                if let Some(issue) = prepared.issue.as_ref() {
-                    issue.offer_early(|| queue.id().0);
-                }
-                let patience = patience(request);
-                queue.start(prepared, &mut request.entry, patience, epoch)
-            }
+        let queue = self.queue_for(request, issue.notice())?;
+        match self.place(prepared, request, checked.implied, buffer, queue) {
+            Ok(()) => self.send_prepared(prepared, request, queue, epoch),
             Err(error) => {
                 self.give_back(prepared, queue);
-                return match error {
+                match error {
                     PlaceError::Failed(error) => Err(error.into()),
                     PlaceError::Unfit => self.pass_through_and_wait(prepared, request),
-                };
+                }
             }
-        };
-        let Err(error) = started else {
-            return Ok(Issued::Sent);
-        };
-        self.give_back(prepared, queue);
-        match error {
-            SubmitError::Outdated => Err(StartError::Outdated),
-            SubmitError::WouldWait => Err(EAGAIN.into()),
-            SubmitError::Forbidden => Err(EACCES.into()),
-            SubmitError::Interrupted => Err(EINTR.into()),
-            // A reset came first.
-            SubmitError::Closed => refused(controller.state(), prepared),
         }
     }
 
@@ -186,7 +151,7 @@ impl Binding {
             ERESTARTSYS => EINTR,
             error => error,
         })?;
-        complete(prepared, answer.into())
+        Ok(complete(prepared, answer.into()))
     }
 
     /// Maps the data of a command, as far as it is transferred, and describes in
@@ -302,16 +267,8 @@ impl Binding {
         }
         match memory {
             Memory::Scratch(scratch) => Ok(scratch.describe(device, sgl)?),
-            Memory::Nowhere | Memory::Few(_) => Err(PlaceError::Unfit),
+            Memory::Nowhere | Memory::Few(_) | Memory::Call(_) => Err(PlaceError::Unfit),
         }
-    }
-
-    /// Gives the memory of a command back that was not sent.
-    fn give_back(&self, prepared: &mut Prepared, queue: &dyn Submission) {
-        if let Some(scratch) = prepared.memory.release(self.controller().dma()) {
-            queue.keep_scratch(scratch);
-        }
-        prepared.pins = None;
     }
 }
 
@@ -340,35 +297,6 @@ impl Trimmed {
             Self::One(range) => range,
             Self::Several(ranges) => ranges,
         }
-    }
-}
-
-/// Ends a command that no queue takes.
-fn refused(state: State, prepared: &mut Prepared) -> Result<Issued, StartError> {
-    match state {
-        State::Dead | State::Deleting => Err(ENODEV.into()),
-        State::New | State::Live | State::Resetting => complete(prepared, NOT_READY.into()),
-    }
-}
-
-/// Ends the command here and now.
-fn complete(prepared: &mut Prepared, outcome: Outcome) -> Result<Issued, StartError> {
-    if let Some(issue) = prepared.issue.take() {
-        issue.complete(outcome);
-    }
-    Ok(Issued::Settled)
-}
-
-/// Why a command was not sent.
-enum StartError {
-    /// It has to be looked at again.
-    Outdated,
-    Failed(Error),
-}
-
-impl From<Error> for StartError {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
     }
 }
 

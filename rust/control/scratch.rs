@@ -20,12 +20,16 @@ use crate::{
     spec::command::DmaAddress,
 };
 
+use super::ring_call::RingCall;
+
 /// Where the data of an outstanding command of a ring is.
 pub(super) enum Memory {
     Nowhere,
     /// In a few places, which the command itself names.
     Few(FewSegments),
     Scratch(KBox<Scratch>),
+    /// In pages of the driver's: the command came in an envelope.
+    Call(KBox<RingCall>),
 }
 
 impl Memory {
@@ -34,6 +38,21 @@ impl Memory {
             Self::Nowhere => 0,
             Self::Few(few) => few.length_bytes(),
             Self::Scratch(scratch) => scratch.mapping.length_bytes(),
+            Self::Call(call) => call
+                .scratch()
+                .map_or(0, |scratch| scratch.mapping.length_bytes()),
+        }
+    }
+
+    /// What came in an envelope, if it did; once.
+    #[inline]
+    pub(super) fn take_call(&mut self) -> Option<RingCall> {
+        if !matches!(self, Self::Call(_)) {
+            return None;
+        }
+        match core::mem::replace(self, Self::Nowhere) {
+            Self::Call(call) => Some(KBox::into_inner(call)),
+            Self::Nowhere | Self::Few(_) | Self::Scratch(_) => None,
         }
     }
 
@@ -45,6 +64,7 @@ impl Memory {
             Self::Nowhere => {}
             Self::Few(few) => few.unmap(device),
             Self::Scratch(scratch) => scratch.mapping.unmap(),
+            Self::Call(call) => call.unmap(),
         }
     }
 
@@ -52,11 +72,12 @@ impl Memory {
     #[inline]
     pub(super) fn release(&mut self, device: &DmaDevice) -> Option<KBox<Scratch>> {
         self.unmap(device);
-        if !matches!(self, Self::Scratch(_)) {
+        if !matches!(self, Self::Scratch(_) | Self::Call(_)) {
             return None;
         }
         match core::mem::replace(self, Self::Nowhere) {
             Self::Scratch(scratch) => Some(scratch),
+            Self::Call(call) => KBox::into_inner(call).into_scratch(),
             Self::Nowhere | Self::Few(_) => None,
         }
     }

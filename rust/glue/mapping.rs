@@ -9,6 +9,7 @@ use crate::{engine::prp::Segment, spec::command::DmaAddress};
 use super::{
     bindings,
     dma::DmaDevice,
+    pages::Pages,
     pins::{Pins, UserRange},
 };
 
@@ -252,6 +253,16 @@ impl Mapping {
     ) -> Result {
         // SAFETY: As in `FewSegments::map_pinned`.
         unsafe { self.map_pieces(pins.pieces(ranges), direction) }
+    }
+
+    /// As [`Self::map_pinned`], of pages of the driver's own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::map_pinned`].
+    pub(crate) fn map_pages(&mut self, pages: &Pages, direction: Direction) -> Result {
+        // SAFETY: Who has the pages keeps them until this is unmapped.
+        unsafe { self.map_pieces(pages.pieces(), direction) }
     }
 
     /// Maps pieces of pages that somebody else keeps in place until

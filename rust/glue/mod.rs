@@ -28,6 +28,7 @@ pub(crate) mod kobject;
 pub(crate) mod locked_memory;
 pub(crate) mod mapping;
 pub(crate) mod module;
+pub(crate) mod pages;
 pub(crate) mod pci;
 pub(crate) mod pins;
 pub(crate) mod plug;

@@ -17,10 +17,12 @@ use zerocopy_derive::Immutable;
 
 use crate::{
     control::{
+        binding::Binding,
         call::{Call, Called, Payload},
         handle::Handle,
         namespaces::Namespace,
         outstanding::Tag,
+        ring_call::Answer,
     },
     engine::{
         envelope::{BadSize, Excess, Extensible, Sizes, Version},
@@ -28,7 +30,7 @@ use crate::{
     },
     glue::{
         capability::is_dying,
-        file_operations::{Blocking, FileId, Ioctl, Issued, OpenMode},
+        file_operations::{FileId, Ioctl, Issued, OpenMode},
         uapi,
         uring::{Issue, Notice, Outcome},
     },
@@ -104,6 +106,7 @@ struct CallAbort {
 const _: () = assert!(size_of::<CallAbort>() == size_of::<uapi::nvme_call_abort>());
 
 /// A struct that was copied in, and where it came from.
+#[derive(Clone, Copy)]
 struct Received {
     envelope: Envelope,
     version: Version,
@@ -128,7 +131,13 @@ pub(super) fn run(handle: &Handle, namespace: Option<&Namespace>, ioctl: Ioctl) 
         mode: mode(ioctl.mode),
     };
     match ioctl.command {
-        uapi::IOCTL_CALL => call(handle, namespace, ioctl.argument, caller).map(|()| 0),
+        uapi::IOCTL_CALL => unpack(
+            handle,
+            namespace,
+            ioctl.argument,
+            caller,
+            |binding, call, received| received.answer(&binding.call(call)?).map(|()| 0),
+        ),
         uapi::IOCTL_CALL_ABORT => abort(handle, read_struct(ioctl.argument)?, ioctl.file),
         _ => Err(ENOTTY),
     }
@@ -151,27 +160,24 @@ pub(super) fn issue(
         file: issue.file_id(),
         mode: mode(open),
     };
-    let res = match issue.operation() {
-        uapi::URING_CMD_CALL => {
-            call_by_ring(handle, namespace, &issue, caller)?;
-            0
-        }
+    match issue.operation() {
+        uapi::URING_CMD_CALL => call_by_ring(handle, namespace, issue, caller),
         uapi::URING_CMD_CALL_ABORT => {
             let count = abort(handle, issue.short_payload(), caller.file)?;
-            i32::try_from(count).unwrap_or(i32::MAX)
+            let res = i32::try_from(count).unwrap_or(i32::MAX);
+            issue.complete(Outcome { result: 0, res });
+            Ok(Issued::Settled)
         }
-        _ => return Err(ENOTTY),
-    };
-    issue.complete(Outcome { result: 0, res });
-    Ok(Issued::Settled)
+        _ => Err(ENOTTY),
+    }
 }
 
 fn call_by_ring(
     handle: &Handle,
     namespace: Option<&Namespace>,
-    issue: &Issue,
+    issue: Issue,
     caller: Caller,
-) -> Result {
+) -> Result<Issued> {
     let asked: CallUring = issue.short_payload();
     if issue.notice() == Notice::Poll {
         return Err(EOPNOTSUPP);
@@ -179,12 +185,15 @@ fn call_by_ring(
     if asked.reserved != 0 {
         return Err(EINVAL);
     }
-    // A worker, which may wait, does the rest.
-    if issue.blocking() == Blocking::Refused {
-        return Err(EAGAIN);
-    }
     let address = issue.abi().address(asked.addr);
-    call(handle, namespace, address, caller).map_err(|error| match error {
+    let started = unpack(
+        handle,
+        namespace,
+        address,
+        caller,
+        |binding, call, received| binding.start_call(issue, call, received),
+    );
+    started.map_err(|error| match error {
         EINTR if is_dying() => ECANCELED,
         // Nobody calls again after a signal.
         ERESTARTSYS => EINTR,
@@ -192,7 +201,18 @@ fn call_by_ring(
     })
 }
 
-fn call(handle: &Handle, namespace: Option<&Namespace>, address: usize, caller: Caller) -> Result {
+/// Copies an envelope in, and has `send` do what it asks for.
+///
+/// # Errors
+///
+/// As the header states; those of `send`.
+fn unpack<T>(
+    handle: &Handle,
+    namespace: Option<&Namespace>,
+    address: usize,
+    caller: Caller,
+    send: impl FnOnce(&Binding, Call<'_>, Received) -> Result<T>,
+) -> Result<T> {
     let received = Received::read(address)?;
     let envelope = &received.envelope;
     let found;
@@ -220,8 +240,8 @@ fn call(handle: &Handle, namespace: Option<&Namespace>, address: usize, caller: 
             number,
         }),
     };
-    let called = handle.visit().ok_or(ENODEV)?.call(call)?;
-    received.answer(&called)
+    let binding = handle.visit().ok_or(ENODEV)?;
+    send(&binding, call, received)
 }
 
 /// Returns how many commands have the tag.
@@ -319,12 +339,10 @@ impl Received {
             sizes,
         })
     }
+}
 
+impl Answer for Received {
     /// Fills in as much of what came of it as the caller knows of.
-    ///
-    /// # Errors
-    ///
-    /// EFAULT.
     fn answer(&self, called: &Called) -> Result {
         const FIRST: usize = offset_of!(Envelope, fw_size);
 

@@ -136,13 +136,17 @@ struct nvme_call {
  *
  * NVME_URING_CMD_CALL is an IORING_OP_URING_CMD on /dev/nvmeN or /dev/ngNnM, on
  * a ring with entries of any size, with this structure at sqe->cmd. It does what
- * NVME_IOCTL_CALL does, in a worker of the submitter's: the envelope is read
- * when that begins, and is filled in before the completion is posted. Until
- * then the memory has to stay. cqe->res is 0 or a negative errno, those of
- * NVME_IOCTL_CALL and:
+ * NVME_IOCTL_CALL does, but does not wait: the envelope is read and the command
+ * sent when the entry is submitted, and the envelope is filled in by the task that
+ * submitted it, before the completion is posted. Until then the memory has to
+ * stay. Commands with metadata, those that disturb others or that the driver
+ * learns from, and those for which the queue has no room are sent by a worker of
+ * io_uring, which reads the envelope anew. cqe->res is 0 or a negative errno,
+ * those of NVME_IOCTL_CALL and:
  *
  * - EOPNOTSUPP: the ring polls (IORING_SETUP_IOPOLL);
- * - ECANCELED: the process is gone; nothing was written.
+ * - ECANCELED: the process, or the thread that submitted it, is gone; nothing was
+ *   written.
  */
 struct nvme_call_uring {
 	__u64 addr;

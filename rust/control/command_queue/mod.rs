@@ -297,10 +297,16 @@ impl CommandQueue {
                 command: ring,
                 memory,
             } => {
-                let scratch = memory.release(&self.device);
-                if let Some(ring) = ring.take() {
-                    tell.end(ring, outcome(&entry));
-                }
+                let scratch = match memory.take_call() {
+                    Some(call) => call.complete(ring.take(), entry),
+                    None => {
+                        let scratch = memory.release(&self.device);
+                        if let Some(ring) = ring.take() {
+                            tell.end(ring, outcome(&entry));
+                        }
+                        scratch
+                    }
+                };
                 return Some((entry, self.ring_told(id, abortion, scratch)));
             }
             owner => core::mem::replace(owner, Owner::Completed),

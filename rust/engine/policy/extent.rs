@@ -41,8 +41,25 @@ pub(crate) struct Received<'a> {
     pub(crate) transferred_bytes: u64,
     /// The first so many of these, at most [`HEAD_BYTES`].
     pub(crate) head: &'a [u8],
-    /// What the controller said of itself, if that is known.
-    pub(crate) identify: Option<&'a IdentifyController>,
+    /// What [`page_length`] said before.
+    pub(crate) page: Option<PageLength>,
+}
+
+/// How the length of the log page is known that `command` reads, if it is, and if
+/// it reads one. What the controller said of itself may not be known.
+pub(crate) fn page_length(
+    command: Command<'_>,
+    identify: Option<&IdentifyController>,
+) -> Option<PageLength> {
+    match command.row().extent {
+        Extent::LogPage => log_page_of(command).defined_length(identify),
+        Extent::Transferred | Extent::Registrants | Extent::Zones | Extent::Value => None,
+    }
+}
+
+fn log_page_of(command: Command<'_>) -> LogPageId {
+    // CAST: LID is the low byte.
+    LogPageId(command.entry.cdw10.get() as u8)
 }
 
 /// How much data the controller had for `command`, which succeeded.
@@ -66,9 +83,7 @@ fn log_page(command: Command<'_>, received: Received<'_>) -> Option<u64> {
         return None;
     }
     let offset_bytes = u64::from(entry.cdw12.get()) | (u64::from(entry.cdw13.get()) << 32);
-    // CAST: LID is the low byte.
-    let page = LogPageId(entry.cdw10.get() as u8);
-    let page_bytes = match page.defined_length(received.identify)? {
+    let page_bytes = match received.page? {
         PageLength::Bytes(bytes) => bytes,
         PageLength::InHeader(header) => {
             // It was not read from its beginning, or not enough of it.

@@ -9,7 +9,7 @@
 //!
 //! - [`permission`]: nobody, an administrator, or anyone.
 //! - [`implied`]: how long the buffers of the command have to be.
-//! - [`extent_bytes`]: how much data the controller had.
+//! - [`extent_bytes`], [`page_length`]: how much data the controller had.
 //! - [`census`]: all opcodes at once, for those who want to know beforehand.
 //! - [`OpcodeFacts`]: what holds for an opcode, to be known beforehand.
 //! - [`effect`]: what must be quiet meanwhile, what is stale afterwards.
@@ -30,7 +30,7 @@ mod table;
 
 pub(crate) use self::{
     effect::{effect, Aftermath, Knowledge, Quiesce},
-    extent::extent_bytes,
+    extent::{extent_bytes, page_length},
     length::{blocks, implied, Implied},
     lesson::{lesson, Activation, Change},
     opcode_facts::OpcodeFacts,

@@ -12,6 +12,7 @@ use crate::glue::{bindings, pins::Pins};
 use super::{
     cancel::{is_offered, restore},
     data_of,
+    later::{self, Sequel},
     reply::{Place, ReplyKind},
     Outcome,
 };
@@ -94,7 +95,7 @@ impl Finisher {
     /// # Safety
     ///
     /// `command` must be valid.
-    unsafe fn has_memory(self, command: NonNull<bindings::io_uring_cmd>) -> bool {
+    pub(super) unsafe fn has_memory(self, command: NonNull<bindings::io_uring_cmd>) -> bool {
         if self == Self::Other {
             return false;
         }
@@ -135,6 +136,9 @@ pub(super) unsafe fn finish(
     };
     let end = match kind {
         ReplyKind::Entry | ReplyKind::EntryPolled => End::large(outcome),
+        // SAFETY: By the invariant of `Data`; this is the only use. As for the
+        // command, by the safety requirement.
+        ReplyKind::Later => unsafe { later::finish(command, Sequel::from_word(place), finisher) },
         // CAST: It was an address.
         //
         // SAFETY: By the safety requirement.

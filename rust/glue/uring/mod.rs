@@ -10,6 +10,7 @@
 mod cancel;
 mod end;
 mod issue;
+mod later;
 mod lend;
 mod registered;
 mod reply;
@@ -33,6 +34,7 @@ pub(super) use self::{
 pub(crate) use self::{
     cancel::Cancellation,
     issue::Issue,
+    later::{Later, Sequel},
     lend::{BufferPlace, Lender},
     reply::{Failure, Place},
 };
@@ -74,8 +76,9 @@ pub(crate) enum Notice {
 /// # Invariants
 ///
 /// Initialised from [`Issue::queue`] until the command is completed. Together,
-/// `held` and `pins` are what [`super::pins::Pins::into_raw`] gave, but that `pins` keeps the
-/// address of the [`Place`] as its word if the reply is in memory.
+/// `held` and `pins` are what [`super::pins::Pins::into_raw`] gave, but that `pins`
+/// keeps a word: the address of the [`Place`] if the reply is in memory, a
+/// [`Sequel`] if it comes later.
 #[repr(C)]
 struct Data {
     result: u64,

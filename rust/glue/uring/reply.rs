@@ -49,6 +49,8 @@ pub(super) enum ReplyKind {
     MemoryOrError,
     /// In memory, but there was no room to keep the place.
     Lost,
+    /// As a [`Sequel`](super::Sequel) says.
+    Later,
 }
 
 impl ReplyKind {
@@ -57,7 +59,7 @@ impl ReplyKind {
         let failure = match self {
             Self::Memory => Failure::Status,
             Self::MemoryOrError => Failure::Error,
-            Self::Entry | Self::EntryPolled | Self::Lost => return None,
+            Self::Entry | Self::EntryPolled | Self::Lost | Self::Later => return None,
         };
         Some(Place {
             result: address,

@@ -8,7 +8,7 @@ use super::{entry, with_dwords, ADMIN, IO_SETS, KEY_VALUE, NVM, ZONED};
 use crate::{
     engine::policy::{
         extent::{Received, HEAD_BYTES},
-        extent_bytes, Command, CommandSet,
+        extent_bytes, page_length, Command, CommandSet,
     },
     spec::command::SubmissionEntry,
     tests::identify,
@@ -19,13 +19,14 @@ const TRANSFERRED: u64 = 0x1234;
 
 fn extent(set: CommandSet, entry: &SubmissionEntry, head: &[u8]) -> u64 {
     let controller = identify(|identify| identify.elpe = 3);
+    let command = Command::new(set, entry);
     let received = Received {
         dw0: 0x5678,
         transferred_bytes: TRANSFERRED,
         head,
-        identify: Some(&controller),
+        page: page_length(command, Some(&controller)),
     };
-    extent_bytes(Command::new(set, entry), received)
+    extent_bytes(command, received)
 }
 
 fn log_page(page: u32, offset: u64, head: &[u8]) -> u64 {
@@ -127,16 +128,14 @@ fn an_index_is_no_offset() {
 #[test]
 fn of_an_unknown_controller_the_error_log_has_no_length() {
     let read = with_dwords(0x02, 0x01, 0, 0);
+    let command = Command::new(ADMIN, &read);
     let received = Received {
         dw0: 0,
         transferred_bytes: TRANSFERRED,
         head: &[],
-        identify: None,
+        page: page_length(command, None),
     };
-    assert_eq!(
-        extent_bytes(Command::new(ADMIN, &read), received),
-        TRANSFERRED
-    );
+    assert_eq!(extent_bytes(command, received), TRANSFERRED);
 }
 
 #[test]
