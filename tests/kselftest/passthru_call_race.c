@@ -23,7 +23,17 @@ FIXTURE(race)
 	struct trace trace;
 	struct envelope envelope;
 	int fd;	/* of nobody, for reading */
+	struct ring ring;
+	bool by_ring;
 };
+
+FIXTURE_VARIANT(race)
+{
+	bool by_ring;
+};
+
+FIXTURE_VARIANT_ADD(race, by_ioctl) { .by_ring = false };
+FIXTURE_VARIANT_ADD(race, by_ring) { .by_ring = true };
 
 FIXTURE_SETUP(race)
 {
@@ -37,10 +47,13 @@ FIXTURE_SETUP(race)
 	ASSERT_EQ(0, trace_start(&self->trace));
 	self->fd = node_open_as_nobody(self->nodes.path, NODE_READABLE, O_RDONLY);
 	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, ring_open(&self->ring, 1, 0));
+	self->by_ring = variant->by_ring;
 }
 
 FIXTURE_TEARDOWN(race)
 {
+	ring_close(&self->ring);
 	close(self->fd);
 	EXPECT_EQ(0, become_root());
 	EXPECT_EQ(0, node_permit(self->nodes.path, NODE_FOR_ROOT));
@@ -78,7 +91,8 @@ static void send_flipping(struct __test_metadata *_metadata, FIXTURE_DATA(race) 
 	ASSERT_EQ(0, pthread_create(&flipper.thread, NULL, flip, &flipper));
 	/* Refusals are quick: for some time there may be nothing else. */
 	for (i = 0; i < COMMANDS || (done < COMMANDS / 10 && i < 100 * COMMANDS); i++) {
-		int result = envelope_call(self->fd, self->envelope.call);
+		int result = self->by_ring ? envelope_run(&self->ring, self->fd, self->envelope.call, 0) :
+					     envelope_call(self->fd, self->envelope.call);
 
 		done += result == 0;
 		denied += result == -EACCES;
