@@ -267,6 +267,11 @@ impl AdminQueue {
         self.state.lock().queue.open()
     }
 
+    /// Whether commands are taken at this moment.
+    pub(crate) fn is_open(&self) -> bool {
+        self.state.lock().queue.access() == Access::Open
+    }
+
     /// Takes no more commands, stops asking for events, and sends the driver's
     /// own commands home.
     pub(crate) fn close(&self) {

@@ -262,8 +262,8 @@ impl Controller {
     /// not answer any more is declared dead. Returns whether it needs a reset:
     /// it reports a fatal error, or lost the state it was given. Sleeps.
     pub(crate) fn look_after(&self) -> bool {
-        // One that sleeps is not to be looked at.
         if self.state() != State::Live {
+            self.look_after_start();
             return false;
         }
         let status = self.registers.status();
@@ -281,6 +281,19 @@ impl Controller {
             let _ = self.power_off();
         }
         false
+    }
+
+    /// Has whoever starts the controller give up if it is gone, or lost its
+    /// state, instead of waiting until a command has timed out.
+    fn look_after_start(&self) {
+        // One that sleeps, and takes no commands, is not to be looked at.
+        if !self.admin.is_open() {
+            return;
+        }
+        let status = self.registers.status();
+        if status.is_gone() || !status.is_ready() {
+            self.admin.close();
+        }
     }
 
     /// Aborts commands that take too long, and gives back what abandoned ones

@@ -270,6 +270,11 @@ impl Controller {
             self.admin.counts().aers_outstanding,
         );
         self.renew_identity(identify);
+        // That nothing could be found out may be because it went meanwhile.
+        let status = self.registers.status();
+        if status.is_gone() || !status.is_ready() {
+            return Err(ENODEV);
+        }
         Ok(())
     }
 
