@@ -239,7 +239,7 @@ impl CommandQueue {
     }
 
     /// Whether a command can be submitted at this moment.
-    pub(super) fn admit(&self, claim: Claim) -> Result<(), Refusal> {
+    fn admit(&self, claim: Claim) -> Result<(), Refusal> {
         match self.access {
             Access::Open if self.commands.has_room(claim) && self.pair.has_room() => Ok(()),
             Access::Open | Access::Frozen => Err(Refusal::NotNow),

@@ -287,13 +287,16 @@ impl Controller {
     /// state, instead of waiting until a command has timed out.
     fn look_after_start(&self) {
         // One that sleeps, and takes no commands, is not to be looked at.
-        if !self.admin.is_open() {
-            return;
-        }
-        let status = self.registers.status();
-        if status.is_gone() || !status.is_ready() {
+        if self.admin.is_open() && self.has_lost_its_state() {
             self.admin.close();
         }
+    }
+
+    /// Whether a controller that was enabled is gone, or is not enabled any
+    /// more.
+    fn has_lost_its_state(&self) -> bool {
+        let status = self.registers.status();
+        status.is_gone() || !status.is_ready()
     }
 
     /// Aborts commands that take too long, and gives back what abandoned ones

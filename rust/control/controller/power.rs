@@ -271,8 +271,7 @@ impl Controller {
         );
         self.renew_identity(identify);
         // That nothing could be found out may be because it went meanwhile.
-        let status = self.registers.status();
-        if status.is_gone() || !status.is_ready() {
+        if self.has_lost_its_state() {
             return Err(ENODEV);
         }
         Ok(())
