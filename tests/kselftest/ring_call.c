@@ -5,7 +5,6 @@
  */
 #include "kselftest_harness.h"
 
-#include <dirent.h>
 #include <sys/mman.h>
 
 #include "lib/call.h"
@@ -15,11 +14,9 @@
 #include "lib/util.h"
 
 #define PAGE 4096
-#define BLOCK 512
 #define DEPTH 32
 #define TIMEOUT_MS 500
 #define UNTOUCHED 0x5a
-#define LOG(page, bytes) ((page) | 1u << 15 | ((bytes) / 4 - 1) << 16)
 
 #define ABORT "pci_nvme_admin_cmd * opc 0x8 *"
 #define ENABLED "pci_nvme_mmio_start_success*"
@@ -79,25 +76,6 @@ FIXTURE_TEARDOWN(calls)
 	for (i = 0; i < DEPTH; i++)
 		envelope_free(&self->envelopes[i]);
 	passthru_close(&self->nodes);
-}
-
-/* How many workers io_uring has made for this process. */
-static int workers(void)
-{
-	DIR *tasks = opendir("/proc/self/task");
-	struct dirent *entry;
-	int count = 0;
-
-	while (tasks && (entry = readdir(tasks))) {
-		char path[300], name[32] = "";
-
-		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
-		if (entry->d_name[0] != '.' && !read_file(path, name, sizeof(name)))
-			count += !strncmp(name, "iou-wrk", 7);
-	}
-	if (tasks)
-		closedir(tasks);
-	return count;
 }
 
 /* Has all reads under way, of a page each; none is done within two seconds. */
@@ -176,10 +154,10 @@ TEST_F_TIMEOUT(calls, are_under_way_without_a_worker, 60)
 	ASSERT_EQ(0, submit_all(self, 0));
 	/* Where they are asked for there are some, which do not wait for the controller. */
 	if (variant->sqe_flags & IOSQE_ASYNC) {
-		EXPECT_LT(0, workers());
-		EXPECT_GT(DEPTH / 2, workers());
+		EXPECT_LT(0, ring_workers());
+		EXPECT_GT(DEPTH / 2, ring_workers());
 	} else {
-		EXPECT_EQ(0, workers());
+		EXPECT_EQ(0, ring_workers());
 	}
 	EXPECT_GT(DEPTH / 2, trace_count(&self->trace, IO_COMPLETION));
 	expect_ends(_metadata, self, 0);
@@ -204,108 +182,6 @@ TEST_F_TIMEOUT(calls, may_be_overwritten, 60)
 	}
 }
 
-static const struct nvme_call likes[] = {
-	{ .command = ADMIN_IDENTIFY, .cdw10 = 1, .size_out = PAGE },
-	{ .command = ADMIN_IDENTIFY, .cdw10 = 1, .size_out = 100, .flags = NVME_CALL_TRUNCATE },
-	{ .command = ADMIN_IDENTIFY, .cdw10 = 1, .size_out = 100 },
-	{ .command = ADMIN_IDENTIFY, .cdw10 = 1, .flags = NVME_CALL_TRUNCATE },
-	{ .command = ADMIN_IDENTIFY, .nsid = 77, .size_out = PAGE },
-	{ .command = ADMIN_GET_LOG_PAGE, .nsid = ~0u, .cdw10 = LOG(0x01, 64), .size_out = 64 },
-	{ .command = ADMIN_GET_LOG_PAGE, .nsid = ~0u, .cdw10 = LOG(0x02, PAGE), .cdw12 = 100, .size_out = PAGE },
-	{ .command = ADMIN_GET_LOG_PAGE, .cdw10 = LOG(0xfe, 64), .size_out = 64 },
-	{ .command = ADMIN_GET_FEATURES, .cdw10 = 7 },
-	{ .command = ADMIN_ABORT, .cdw10 = 0xfffe0001 },
-	{ .command = ADMIN_EVENT_REQUEST },
-	{ .command = 0xc3, .size_in = 100, .size_out = 200 },
-	{ .command = 0xc0 },
-	{ .family = NVME_CALL_IO, .nsid = SLOW_NSID, .command = IO_READ, .cdw12 = 7, .size_out = PAGE },
-	{ .family = NVME_CALL_IO, .nsid = SLOW_NSID, .command = IO_READ, .cdw12 = 6, .size_out = PAGE - 1 },
-	{ .family = NVME_CALL_IO, .nsid = SLOW_NSID, .command = IO_READ, .cdw12 = 7, .size_out = PAGE - 1 },
-	{ .family = NVME_CALL_IO, .nsid = SLOW_NSID, .command = IO_READ, .cdw10 = ~0xfu, .size_out = BLOCK },
-	{ .family = NVME_CALL_IO, .nsid = SLOW_NSID, .command = IO_COMPARE, .size_in = BLOCK },
-	{ .family = NVME_CALL_IO, .nsid = SLOW_NSID, .command = IO_FLUSH },
-	{ .family = NVME_CALL_IO, .nsid = 1, .command = IO_FLUSH },
-	{ .family = 2, .command = ADMIN_GET_FEATURES, .cdw10 = 7 },
-};
-
-TEST_F_TIMEOUT(calls, give_what_the_ioctl_gives, 60)
-{
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_LENGTH(likes); i++) {
-		int ends[2], side;
-
-		for (side = 0; side < 2; side++) {
-			struct envelope *envelope = &self->envelopes[side];
-
-			memset(envelope->payload, UNTOUCHED, PAGE);
-			*envelope->call = likes[i];
-			envelope->call->size = CALL_BYTES;
-			ends[side] = side ? envelope_run(&self->ring, self->nodes.ns, envelope->call,
-							 variant->sqe_flags) :
-					    envelope_call(self->nodes.ns, envelope->call);
-			/* The place in the queue, and the command's number. */
-			envelope->call->completion[2] &= 0xffff0000;
-			envelope->call->completion[3] &= 0xfffe0000;
-			if (likes[i].family == NVME_CALL_IO)
-				envelope->call->completion[2] = 0;
-		}
-		EXPECT_EQ(ends[0], ends[1]) {
-			TH_LOG("command %u", i);
-		}
-		EXPECT_EQ(0, memcmp(self->envelopes[0].call, self->envelopes[1].call, CALL_BYTES + PAGE)) {
-			TH_LOG("command %u", i);
-		}
-	}
-	EXPECT_TRUE(variant->sqe_flags || workers() == 0);
-}
-
-TEST_F_TIMEOUT(calls, have_payloads_up_to_what_the_controller_takes, 60)
-{
-	int limit = transfer_limit(&self->nodes);
-	const unsigned int sizes[] = { BLOCK, PAGE, PAGE + BLOCK, 3 * PAGE, limit - BLOCK, limit };
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_LENGTH(sizes); i++) {
-		struct envelope in = envelope_new(sizes[i] + i), out = envelope_new(sizes[i] + i);
-
-		*in.call = (struct nvme_call){
-			.size = CALL_BYTES, .family = NVME_CALL_IO, .command = IO_WRITE, .nsid = SLOW_NSID,
-			.cdw10 = 8 * DEPTH, .cdw12 = sizes[i] / BLOCK - 1, .size_in = sizes[i],
-		};
-		*out.call = *in.call;
-		out.call->command = IO_READ;
-		out.call->size_out = out.call->size_in;
-		out.call->size_in = 0;
-		pattern_fill(in.payload, sizes[i], i + 1);
-		ASSERT_EQ(0, envelope_run(&self->ring, self->nodes.ns, in.call, variant->sqe_flags));
-		EXPECT_EQ(0, in.call->status);
-		ASSERT_EQ(0, envelope_run(&self->ring, self->nodes.ns, out.call, variant->sqe_flags));
-		EXPECT_EQ(0, out.call->status);
-		EXPECT_EQ(sizes[i], out.call->fw_size);
-		EXPECT_TRUE(pattern_is(out.payload, sizes[i], i + 1));
-		envelope_free(&in);
-		envelope_free(&out);
-	}
-}
-
-/* What the driver has to do something about needs somebody who may wait. */
-TEST_F_TIMEOUT(calls, that_concern_the_driver_are_sent_by_workers, 60)
-{
-	struct nvme_call *call = self->envelopes[0].call;
-	__u32 events;
-
-	*call = (struct nvme_call){ .size = CALL_BYTES, .command = ADMIN_GET_FEATURES, .cdw10 = 0x0b };
-	ASSERT_EQ(0, envelope_run(&self->ring, self->nodes.ctrl, call, variant->sqe_flags));
-	EXPECT_EQ(0, call->status);
-	events = call->result;
-	*call = (struct nvme_call){ .size = CALL_BYTES, .command = ADMIN_SET_FEATURES, .cdw10 = 0x0b,
-				    .cdw11 = events };
-	ASSERT_EQ(0, envelope_run(&self->ring, self->nodes.ctrl, call, variant->sqe_flags));
-	EXPECT_EQ(0, call->status);
-	EXPECT_LT(0, workers());
-}
-
 /* The controller is asked to abort them, and is not reset. */
 TEST_F_TIMEOUT(calls, have_a_time_limit, 60)
 {
@@ -324,23 +200,24 @@ TEST_F_TIMEOUT(calls, have_a_time_limit, 60)
 	EXPECT_EQ(0, trace_count(&self->trace, ENABLED));
 }
 
+/*
+ * Long before their disk would have done them. QEMU may have it do them at once when it is disabled: liar_call has
+ * commands that nobody completes.
+ */
 TEST_F_TIMEOUT(calls, end_when_the_controller_is_reset, 60)
 {
 	int ends[DEPTH] = {};
-	unsigned int i, ended = 0;
+	unsigned int i;
 
 	ASSERT_EQ(0, submit_all(self, 0));
 	ASSERT_EQ(0, passthru_ioctl(self->nodes.ctrl, NVME_IOCTL_RESET, NULL));
-	ASSERT_EQ(0, slow_down(0, 0));
 	reap_all(_metadata, self, ends);
 	for (i = 0; i < DEPTH; i++) {
 		EXPECT_TRUE(ends[i] == 0 || ends[i] == -EINTR) {
 			TH_LOG("command %u: %d", i, ends[i]);
 		}
 		EXPECT_TRUE(ends[i] == 0 || is_untouched(&self->envelopes[i]));
-		ended += ends[i] != 0;
 	}
-	EXPECT_LE(DEPTH / 2, ended);
 }
 
 /* Nothing can be written to memory that is not there any more: the commands were executed all the same. */

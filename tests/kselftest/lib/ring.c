@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -274,4 +276,22 @@ void ring_describe(struct ring_command *command, enum ring_data kind, void *memo
 	command->operation += NVME_URING_CMD_IO_VEC - NVME_URING_CMD_IO;
 	command->command.addr = (uintptr_t)pieces;
 	command->command.data_len = count;
+}
+
+int ring_workers(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	struct dirent *entry;
+	int count = 0;
+
+	while (tasks && (entry = readdir(tasks))) {
+		char path[300], name[32] = "";
+
+		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
+		if (entry->d_name[0] != '.' && !read_file(path, name, sizeof(name)))
+			count += !strncmp(name, "iou-wrk", 7);
+	}
+	if (tasks)
+		closedir(tasks);
+	return count;
 }

@@ -91,6 +91,9 @@ bool ring_peek(struct ring *ring, struct ring_answer *answer);
 /* One command there and back; its res. */
 int ring_run(struct ring *ring, const struct ring_command *command, struct ring_answer *answer);
 
+/* How many workers io_uring has made for this process. */
+int ring_workers(void);
+
 /* Where the data of a command is. */
 enum ring_data {
 	DATA_PLAIN,
