@@ -8,6 +8,7 @@
 
 #define ARENA_PAGES 80
 #define WRITABLE_PAGES 64
+#define FEATURE_FDP_EVENTS 0x1e
 
 unsigned char *arena_new(void)
 {
@@ -62,10 +63,6 @@ static uint32_t nsid(struct random *random)
 	return random_once_in(random, 4) ? some[random_below(random, ARRAY_LENGTH(some))] : 1;
 }
 
-/*
- * Any opcode but Namespace Attachment, after which there would be nothing left
- * to send commands to.
- */
 static uint8_t admin_opcode(struct random *random)
 {
 	static const uint8_t often[] = {
@@ -73,25 +70,33 @@ static uint8_t admin_opcode(struct random *random)
 		ADMIN_GET_FEATURES, ADMIN_SET_FEATURES, ADMIN_ABORT, ADMIN_EVENT_REQUEST,
 		ADMIN_DELETE_SQ, ADMIN_FORMAT, ADMIN_DOORBELL_BUFFER,
 	};
-	uint8_t opcode = random_bits(random);
 
-	if (random_below(random, 4))
-		opcode = often[random_below(random, ARRAY_LENGTH(often))];
-	return opcode == ADMIN_NAMESPACE_ATTACHMENT ? ADMIN_IDENTIFY : opcode;
+	return random_below(random, 4) ? often[random_below(random, ARRAY_LENGTH(often))] :
+					 random_bits(random);
 }
 
-/* Any opcode but Copy: one that ends outside of the namespace ends QEMU 11 as well. */
 static uint8_t io_opcode(struct random *random)
 {
 	static const uint8_t often[] = {
 		IO_READ, IO_READ, IO_WRITE, IO_WRITE, IO_FLUSH, IO_COMPARE, IO_WRITE_ZEROES,
 		IO_DATASET_MANAGEMENT,
 	};
-	uint8_t opcode = random_bits(random);
 
-	if (random_below(random, 6))
-		opcode = often[random_below(random, ARRAY_LENGTH(often))];
-	return opcode == IO_COPY ? IO_READ : opcode;
+	return random_below(random, 6) ? often[random_below(random, ARRAY_LENGTH(often))] :
+					 random_bits(random);
+}
+
+/*
+ * Any command but those after which there is nothing left to send commands to, whichever queue it may go to: Namespace
+ * Attachment; and what ends QEMU 11, a Copy that ends outside of the namespace, and events of Flexible Data Placement
+ * set for all namespaces.
+ */
+static void spare(uint8_t *opcode, uint32_t *cdw10)
+{
+	if (*opcode == ADMIN_NAMESPACE_ATTACHMENT || *opcode == IO_COPY)
+		*opcode = IO_READ;
+	if (*opcode == ADMIN_SET_FEATURES && (*cdw10 & 0xff) == FEATURE_FDP_EVENTS)
+		*cdw10 ^= FEATURE_FDP_EVENTS;
 }
 
 struct nvme_passthru_cmd64 any_command(struct caller *caller, bool admin)
@@ -132,6 +137,7 @@ struct nvme_passthru_cmd64 any_command(struct caller *caller, bool admin)
 	if (random_once_in(random, 32))
 		made.timeout_ms = random_once_in(random, 8) ? random_below(random, 100) :
 							      30000 + random_below(random, 1000);
+	spare(&made.opcode, &made.cdw10);
 	return made;
 }
 
@@ -161,5 +167,6 @@ struct nvme_call *any_envelope(struct caller *caller)
 							random_edge(random);
 	if (random_once_in(random, 64))
 		random_fill(random, call, 12);
+	spare(&call->command, &call->cdw10);
 	return call;
 }
