@@ -10,7 +10,7 @@
 
 #define BLOCK 512
 #define DEPTH 16
-#define ABORTS (1000u * scale())
+#define ABORTS (scale() == 1 ? 1000u : 1000u * scale() / patience())
 /* The disk does so many operations a second. */
 #define RACING_SPEED 300
 

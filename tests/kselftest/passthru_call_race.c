@@ -14,8 +14,8 @@
 /* More than fits into the room there ever is. */
 #define MANY_BLOCKS 16
 #define ROOM PAGE
-/* A million of each kind in a soak. */
-#define COMMANDS (scale() == 1 ? 10000u : 25000u * scale())
+/* A million of each kind in a soak, on the stock kernel. */
+#define COMMANDS (scale() == 1 ? 10000u : 25000u * scale() / patience())
 
 FIXTURE(race)
 {
