@@ -16,6 +16,9 @@
 #define HOST_PATH_ERROR 0x370
 /* How long a path is waited for at both ends, in commands of each ring. */
 #define COMMANDS_AROUND (4 * BALANCE_DEPTH)
+/* In flight at a time of who asks by a ring, and how long to wait for one. */
+#define QUESTIONS 4
+#define ANSWER_MS 40000
 
 /* Whether the caller goes on. */
 static bool add(struct balance *balance, struct balance_count *count, int result)
@@ -28,7 +31,7 @@ static bool add(struct balance *balance, struct balance_count *count, int result
 	} else {
 		count->ended++;
 		if (result < 0 && result != -EINTR && result != -ENODEV && !count->wrong++)
-			complain("an ioctl: %s", strerror(-result));
+			complain("a caller: %s", strerror(-result));
 		/* One that is being reset refuses at once. */
 		usleep(1000);
 		return !balance->gives_up;
@@ -52,7 +55,7 @@ static void *read_blocks(void *argument)
 	return NULL;
 }
 
-static void *ask_questions(void *argument)
+static void *ask_by_ioctl(void *argument)
 {
 	struct balance_caller *caller = argument;
 	struct balance *balance = caller->balance;
@@ -74,6 +77,55 @@ static void *ask_questions(void *argument)
 			goes_on = add(balance, &caller->log_page,
 				      passthru(caller->fd, NVME_IOCTL_ADMIN64_CMD, &command));
 	} while (goes_on && !balance->stop);
+	return NULL;
+}
+
+/* Sends some questions and waits for all answers. Whether the caller goes on. */
+static bool ask_some(struct balance_caller *caller, struct ring *ring, unsigned char *pages)
+{
+	struct ring_answer answer;
+	bool goes_on = true;
+	unsigned int i;
+
+	for (i = 0; i < QUESTIONS; i++) {
+		struct ring_command command = {
+			.fd = caller->fd, .operation = NVME_URING_CMD_ADMIN,
+			.command = {
+				.opcode = ADMIN_IDENTIFY, .cdw10 = 1, DATA(pages + i * PAGE, PAGE),
+			},
+		};
+
+		ring_push(ring, &command);
+	}
+	if (ring_submit(ring) != QUESTIONS) {
+		caller->identify.wrong++;
+		return false;
+	}
+	for (i = 0; i < QUESTIONS; i++) {
+		if (ring_reap(ring, &answer, ANSWER_MS)) {
+			complain("a question on a ring has no answer");
+			caller->identify.wrong++;
+			return false;
+		}
+		goes_on = add(caller->balance, &caller->identify, answer.res) && goes_on;
+	}
+	return goes_on;
+}
+
+static void *ask_by_ring(void *argument)
+{
+	struct balance_caller *caller = argument;
+	unsigned char *pages = pages_new(QUESTIONS * PAGE, 0);
+	struct ring ring;
+
+	if (ring_open(&ring, QUESTIONS, RING_WIDE)) {
+		caller->identify.wrong++;
+		return NULL;
+	}
+	while (ask_some(caller, &ring, pages) && !caller->balance->stop)
+		;
+	ring_close(&ring);
+	pages_free(pages, QUESTIONS * PAGE);
 	return NULL;
 }
 
@@ -133,14 +185,14 @@ int balance_open(struct balance *balance)
 	return error;
 }
 
-static int start_caller(struct balance *balance, int fd, unsigned int nsid)
+static int start_caller(struct balance *balance, void *(*run)(void *), int fd, unsigned int nsid)
 {
 	struct balance_caller *caller = &balance->callers[balance->callers_count++];
 
 	caller->balance = balance;
 	caller->fd = fd;
 	caller->nsid = nsid;
-	return -pthread_create(&caller->thread, NULL, nsid ? read_blocks : ask_questions, caller);
+	return -pthread_create(&caller->thread, NULL, run, caller);
 }
 
 int balance_start(struct balance *balance, unsigned int timeout_ms)
@@ -158,9 +210,10 @@ int balance_start(struct balance *balance, unsigned int timeout_ms)
 		};
 		error = load_start(&balance->loads[i]);
 		for (j = 0; j < BALANCE_DEPTH && !error; j++)
-			error = start_caller(balance, balance->nodes[i].ns, i + 1);
+			error = start_caller(balance, read_blocks, balance->nodes[i].ns, i + 1);
 	}
-	return error ?: start_caller(balance, balance->nodes[0].ctrl, 0);
+	error = error ?: start_caller(balance, ask_by_ioctl, balance->nodes[0].ctrl, 0);
+	return error ?: start_caller(balance, ask_by_ring, balance->nodes[0].ctrl, 0);
 }
 
 bool balance_goes_on(struct balance *balance)
@@ -207,6 +260,49 @@ void balance_close(struct balance *balance)
 		passthru_close(&balance->nodes[i]);
 }
 
+unsigned long balance_wrong(const struct balance *balance)
+{
+	unsigned long wrong = 0;
+	unsigned int i;
+
+	for (i = 0; i < balance->namespaces; i++)
+		wrong += balance->loads[i].wrong;
+	for (i = 0; i < balance->callers_count; i++) {
+		const struct balance_caller *caller = &balance->callers[i];
+
+		wrong += caller->count.wrong + caller->identify.wrong + caller->log_page.wrong;
+	}
+	return wrong;
+}
+
+static struct balance_count count_of(const struct load *load)
+{
+	return (struct balance_count){
+		.sent = load->sent, .good = load->good, .statuses = load->statuses,
+		.ended = load->host_path + load->interrupted + load->gone,
+	};
+}
+
+static void add_up(struct balance_count *sum, struct balance_count count)
+{
+	sum->sent += count.sent;
+	sum->good += count.good;
+	sum->statuses += count.statuses;
+	sum->ended += count.ended;
+}
+
+struct balance_count balance_reads(const struct balance *balance)
+{
+	struct balance_count reads = {};
+	unsigned int i;
+
+	for (i = 0; i < balance->namespaces; i++)
+		add_up(&reads, count_of(&balance->loads[i]));
+	for (i = 0; i < balance->callers_count; i++)
+		add_up(&reads, balance->callers[i].count);
+	return reads;
+}
+
 static void write_caller(FILE *file, const char *who, const char *queue, unsigned int opcode,
 			 struct balance_count count)
 {
@@ -217,7 +313,6 @@ static void write_caller(FILE *file, const char *who, const char *queue, unsigne
 
 int balance_write(struct balance *balance, bool disturbed)
 {
-	struct balance_caller *asker = &balance->callers[balance->callers_count - 1];
 	struct trace now;
 	FILE *file = fopen(LEDGER, "we");
 	unsigned int i;
@@ -228,18 +323,18 @@ int balance_write(struct balance *balance, bool disturbed)
 		now.from = 0;
 	fprintf(file, "{\"from\": %ld, \"to\": %ld, \"disturbed\": %s,\n\"commands\": [\n",
 		balance->trace.from, now.from, disturbed ? "true" : "false");
-	for (i = 0; i < balance->namespaces; i++) {
-		struct load *load = &balance->loads[i];
+	for (i = 0; i < balance->namespaces; i++)
+		write_caller(file, "ring", "io", IO_READ, count_of(&balance->loads[i]));
+	for (i = 0; i < balance->callers_count; i++) {
+		const struct balance_caller *caller = &balance->callers[i];
 
-		write_caller(file, "ring", "io", IO_READ, (struct balance_count){
-			.sent = load->sent, .good = load->good, .statuses = load->statuses,
-			.ended = load->host_path + load->interrupted + load->gone,
-		});
+		if (caller->nsid) {
+			write_caller(file, "ioctl", "io", IO_READ, caller->count);
+			continue;
+		}
+		write_caller(file, "asker", "admin", ADMIN_IDENTIFY, caller->identify);
+		write_caller(file, "asker", "admin", ADMIN_GET_LOG_PAGE, caller->log_page);
 	}
-	for (i = 0; i < balance->callers_count - 1; i++)
-		write_caller(file, "ioctl", "io", IO_READ, balance->callers[i].count);
-	write_caller(file, "asker", "admin", ADMIN_IDENTIFY, asker->identify);
-	write_caller(file, "asker", "admin", ADMIN_GET_LOG_PAGE, asker->log_page);
 	/* JSON has no comma before an end. */
 	fprintf(file, "{\"who\": \"nobody\", \"queue\": \"io\", \"opcode\": 2, \"sent\": 0, \"good\": 0, "
 		"\"statuses\": 0, \"ended\": 0}],\n\"readers\": [");

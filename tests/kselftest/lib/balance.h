@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Everybody who can use a controller at once, and their books: as many commands
- * in flight on each namespace by io_uring as by ioctl, one who asks the
- * controller questions, and readers of events.
+ * in flight on each namespace by io_uring as by ioctl, two who ask the
+ * controller questions, one by each, and readers of events.
  */
 #ifndef BALANCE_H
 #define BALANCE_H
@@ -22,7 +22,7 @@ struct balance_count {
 struct balance_caller {
 	struct balance *balance;
 	int fd;
-	unsigned int nsid;	/* 0: of the controller's, the one who asks */
+	unsigned int nsid;	/* 0: of the controller's, who ask */
 	pthread_t thread;
 	struct balance_count count, identify, log_page;
 };
@@ -38,7 +38,7 @@ struct balance {
 	struct passthru nodes[BALANCE_NAMESPACES];
 	unsigned int namespaces;
 	struct load loads[BALANCE_NAMESPACES];
-	struct balance_caller callers[BALANCE_NAMESPACES * BALANCE_DEPTH + 1];
+	struct balance_caller callers[BALANCE_NAMESPACES * BALANCE_DEPTH + 2];
 	unsigned int callers_count;
 	struct balance_reader readers[BALANCE_READERS];
 	struct trace trace;
@@ -58,6 +58,12 @@ bool balance_goes_on(struct balance *balance);
 
 /* Everybody comes to an end by himself. */
 int balance_finish(struct balance *balance);
+
+/* How many commands of any kind have ended as none should. */
+unsigned long balance_wrong(const struct balance *balance);
+
+/* What became of all reads of blocks. */
+struct balance_count balance_reads(const struct balance *balance);
 
 /* Writes the books down, ... */
 int balance_write(struct balance *balance, bool disturbed);
