@@ -21,7 +21,7 @@ use crate::glue::{
 use super::{
     admin::{AdminQueue, Found},
     attendant::Attendant,
-    controller::{Controller, Settings},
+    controller::{Controller, ResetScope, Settings},
     io_queue::IoQueue,
     refresh::Refresher,
     stream::EventStream,
@@ -54,7 +54,7 @@ pub(crate) struct Resetter(Arc<Controller>);
 impl Task for Resetter {
     fn run(&self) -> Next {
         // What failed is in the stream and in the log.
-        let _ = self.0.reset();
+        let _ = self.0.reset(ResetScope::Controller);
         Next::Done
     }
 }

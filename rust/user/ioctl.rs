@@ -10,7 +10,11 @@ use kernel::{
 };
 
 use crate::{
-    control::{controller::ResetError, handle::Handle},
+    control::{
+        binding::Binding,
+        controller::{ResetError, ResetScope},
+        handle::Handle,
+    },
     glue::{capability::is_system_administrator, file_operations::Ioctl, uapi},
 };
 
@@ -58,9 +62,7 @@ fn reset_subsystem(handle: &Handle) -> Result<isize> {
     if !binding.controller().has_subsystem_reset() {
         return Err(ENOTTY);
     }
-    binding.controller().reset_subsystem();
-    drop(binding);
-    reset_controller(handle)?;
+    reset_scope(&binding, ResetScope::Subsystem)?;
     Ok(0)
 }
 
@@ -97,11 +99,21 @@ pub(super) fn rescan_controller(handle: &Handle) -> Result {
 /// ENETRESET if it did not come back.
 pub(super) fn reset_controller(handle: &Handle) -> Result {
     let binding = handle.visit().ok_or(ENODEV)?;
-    binding.controller().reset().map_err(|error| match error {
-        ResetError::Busy => EBUSY,
-        ResetError::Deleting => ENODEV,
-        ResetError::Failed => ENETRESET,
-    })
+    reset_scope(&binding, ResetScope::Controller)
+}
+
+/// # Errors
+///
+/// Those of [`reset_controller`].
+fn reset_scope(binding: &Binding, scope: ResetScope) -> Result {
+    binding
+        .controller()
+        .reset(scope)
+        .map_err(|error| match error {
+            ResetError::Busy => EBUSY,
+            ResetError::Deleting => ENODEV,
+            ResetError::Failed => ENETRESET,
+        })
 }
 
 /// Copies a struct in, once.

@@ -29,8 +29,8 @@ use crate::{
     spec::{feature::EventConfiguration, identify::IdentifyController},
 };
 
-pub(crate) use self::power::Hold;
 use self::power::Power;
+pub(crate) use self::power::{Hold, ResetScope};
 
 use super::{
     admin::AdminQueue,
@@ -248,14 +248,6 @@ impl Controller {
     /// Whether the controller's subsystem can be reset.
     pub(crate) fn has_subsystem_reset(&self) -> bool {
         self.registers.capabilities().subsystem_reset()
-    }
-
-    /// Resets the controller's subsystem. Every controller in it needs a
-    /// [`Self::reset`] afterwards.
-    pub(crate) fn reset_subsystem(&self) {
-        self.registers.reset_subsystem();
-        // The write is over when a read returns.
-        self.registers.status();
     }
 
     /// Looks after a controller that nobody may be talking to. One that does

@@ -48,6 +48,15 @@ impl Power {
     }
 }
 
+/// What is reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ResetScope {
+    Controller,
+    /// First of all the controller's subsystem, which has to have such a reset.
+    /// Every other controller in it needs one of its own afterwards.
+    Subsystem,
+}
+
 /// Why a controller is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hold {
@@ -85,7 +94,7 @@ impl Controller {
 
     /// Stops the controller and starts it again, whatever it is doing.
     /// Sleeps, at most as long as the controller's own time limits allow.
-    pub(crate) fn reset(&self) -> Result<(), ResetError> {
+    pub(crate) fn reset(&self, scope: ResetScope) -> Result<(), ResetError> {
         if self.step(Step::Reset).is_none() {
             return Err(match self.state() {
                 State::Deleting => ResetError::Deleting,
@@ -102,6 +111,11 @@ impl Controller {
         let status = self.registers.status();
         if status.is_fatal() && !status.is_gone() {
             self.post(Lifecycle::FatalStatus { status });
+        }
+        if scope == ResetScope::Subsystem {
+            self.registers.reset_subsystem();
+            // The write is over when a read returns.
+            self.registers.status();
         }
         let restarted = self
             .power_off()
