@@ -42,6 +42,7 @@ struct balance {
 	unsigned int callers_count;
 	struct balance_reader readers[BALANCE_READERS];
 	struct trace trace;
+	_Atomic unsigned long reads_by_ioctl;	/* that have succeeded */
 	atomic_bool stop;
 	bool gives_up;		/* the controller goes */
 };
@@ -53,7 +54,7 @@ void balance_close(struct balance *balance);
 /* Starts everybody; commands of rings are to take @timeout_ms, 0: the usual time. */
 int balance_start(struct balance *balance, unsigned int timeout_ms);
 
-/* Whether all rings get a good deal done from now on. */
+/* Whether all rings get a good deal done from now on, and those who call as well. */
 bool balance_goes_on(struct balance *balance);
 
 /* Everybody comes to an end by himself. */
@@ -65,10 +66,13 @@ unsigned long balance_wrong(const struct balance *balance);
 /* What became of all reads of blocks. */
 struct balance_count balance_reads(const struct balance *balance);
 
-/* Writes the books down, ... */
-int balance_write(struct balance *balance, bool disturbed);
+/* Writes the books down, of round @number, from 0 on, ... */
+int balance_write(struct balance *balance, unsigned int number, bool disturbed);
 
-/* ... and has scripts/reconcile compare them with QEMU's trace: its exit status. */
-int balance_reconcile(void);
+/*
+ * ... and has scripts/reconcile compare those of so many rounds with QEMU's
+ * trace: its exit status. Once for all rounds: Python starts slowly here.
+ */
+int balance_reconcile(unsigned int rounds);
 
 #endif /* BALANCE_H */

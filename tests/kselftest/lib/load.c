@@ -93,6 +93,7 @@ static void *run_load(void *argument)
 	unsigned char *memory = pages_new(LOAD_MOST * PAGE, 0);
 	bool in_flight[LOAD_MOST] = { false };
 	unsigned int slot, flying = 0;
+	unsigned long refused = 0;
 	struct ring_answer answer;
 	struct ring ring;
 	int error;
@@ -106,6 +107,10 @@ static void *run_load(void *argument)
 		flying++;
 	}
 	while (flying && !error) {
+		if (load->pauses && load->host_path > refused) {
+			refused = load->host_path;
+			usleep(1000);
+		}
 		error = ring_submit(&ring);
 		error = error < 0 ? error : 0;
 		error = error ?: ring_reap(&ring, &answer, END_MS);

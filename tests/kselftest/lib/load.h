@@ -22,7 +22,8 @@ struct load {
 	unsigned int timeout_ms;	/* of each command; 0: the usual time */
 	unsigned long limit;		/* of commands; 0: until told to stop */
 	int cpu;			/* -1: any */
-	bool gives_up;			/* after a command that was not sent */
+	bool gives_up;			/* after a command that was not sent ... */
+	bool pauses;			/* ... or sleeps a moment */
 	int fd;				/* the namespace's; the thread may close it */
 
 	pthread_t thread;
