@@ -94,7 +94,7 @@ namespace() {
 wait_for_nodes() {
 	local nsid
 	for nsid; do
-		within 10 namespace "$nsid" > /dev/null || { echo "Bail out! no node of namespace $nsid"; exit 1; }
+		within 30 namespace "$nsid" > /dev/null || { echo "Bail out! no node of namespace $nsid"; exit 1; }
 	done
 	# shellcheck disable=SC2034 # for those who source this
 	ctrl=/dev/$(controller) ns=$(namespace "$1")
