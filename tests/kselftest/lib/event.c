@@ -13,9 +13,10 @@
 
 /*
  * Between two events of a class. The driver takes more than 16 in a second for
- * a storm.
+ * a storm. It may see the first of 17 as late as the second is raised: 15 of
+ * these are more than a second.
  */
-#define PACE_MS 65
+#define PACE_MS 70
 
 /* How many the controller has, in the machines where tests take them away. */
 #define NAMESPACES 2
