@@ -57,9 +57,8 @@ FIXTURE_SETUP(submitter)
 	self->commands = pages_new(PAGE, 0);
 	ASSERT_EQ(0, ring_open(&self->ring, COMMANDS, variant->flags));
 	ASSERT_EQ(0, trace_enable("pci_nvme_io_cmd"));
-	/* The next command is done at once, and those after it wait for a second or more. */
-	ASSERT_EQ(0, slow_down(1, 0));
-	ASSERT_EQ(0, blocks_read(&self->nodes, 0, 8, self->data, PAGE));
+	/* Whatever happens to the submitter happens before the commands are done. */
+	ASSERT_EQ(0, slow_stop(&self->nodes));
 	ASSERT_EQ(0, trace_start(&self->trace));
 }
 
