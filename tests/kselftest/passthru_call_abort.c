@@ -52,13 +52,14 @@ FIXTURE_TEARDOWN(tags)
 	passthru_close(&self->nodes);
 }
 
-/* Sends @count reads with tags from 1 on, of which the disk does one a second. */
+/* Sends @count reads with tags from 1 on, which all wait for the disk. */
 static void start(struct __test_metadata *_metadata, FIXTURE_DATA(tags) *self, struct call *calls,
 		  struct envelope_send *tagged, unsigned int count)
 {
 	unsigned int i;
 
-	ASSERT_EQ(0, slow_down(1, 0));
+	ASSERT_EQ(0, slow_stop(&self->nodes));
+	ASSERT_EQ(0, trace_start(&self->trace));
 	for (i = 0; i < count; i++) {
 		envelope_read(self->envelopes[i].call, SLOW_NSID, i + 1);
 		tagged[i] = (struct envelope_send){ self->nodes.ns, self->envelopes[i].call };
@@ -96,6 +97,8 @@ TEST_F_TIMEOUT(tags, a_command_is_aborted_by_its_tag, 60)
 
 	start(_metadata, self, calls, tagged, 4);
 	EXPECT_EQ(1, envelope_abort(self->nodes.ns, 4));
+	ASSERT_TRUE(wait_until(trace_count(&self->trace, ABORT) == 1));
+	ASSERT_EQ(0, slow_down(0, 0));
 	for (i = 0; i < 4; i++) {
 		ASSERT_EQ(0, call_finish(&calls[i]));
 		EXPECT_EQ(0, calls[i].result);
@@ -128,11 +131,13 @@ TEST_F_TIMEOUT(tags, are_those_of_one_opener, 60)
 	/* Nor does anybody without a tag have one. */
 	EXPECT_EQ(0, trace_count(&self->trace, ABORT));
 	EXPECT_EQ(1, envelope_abort(copy, 4));
+	ASSERT_TRUE(wait_until(trace_count(&self->trace, ABORT) == 1));
 	ASSERT_EQ(0, slow_down(0, 0));
 	for (i = 0; i < 4; i++) {
 		ASSERT_EQ(0, call_finish(&calls[i]));
 		EXPECT_EQ(0, calls[i].result);
-		EXPECT_TRUE(i == 3 || self->envelopes[i].call->status == 0);
+		EXPECT_EQ(i == 3 ? STATUS_ABORTED : 0,
+			  self->envelopes[i].call->status & STATUS_CODE_MASK);
 	}
 	EXPECT_EQ(1, trace_count(&self->trace, ABORT));
 	close(other);
@@ -153,12 +158,15 @@ TEST_F_TIMEOUT(tags, one_may_name_several_commands, 60)
 	}
 	ASSERT_TRUE(wait_until(trace_count(&self->trace, IO_COMMAND) == 4));
 	EXPECT_EQ(3, envelope_abort(self->nodes.ns, 77));
+	ASSERT_TRUE(wait_until(trace_count(&self->trace, ABORT) == 3));
+	ASSERT_EQ(0, slow_down(0, 0));
 	for (i = 0; i < 4; i++) {
 		ASSERT_EQ(0, call_finish(&calls[i]));
 		EXPECT_EQ(0, calls[i].result);
+		EXPECT_EQ(i ? STATUS_ABORTED : 0,
+			  self->envelopes[i].call->status & STATUS_CODE_MASK);
 	}
-	EXPECT_LE(1, trace_count(&self->trace, ABORT));
-	EXPECT_GE(3, trace_count(&self->trace, ABORT));
+	EXPECT_EQ(3, trace_count(&self->trace, ABORT));
 	EXPECT_EQ(4, trace_count(&self->trace, IO_COMPLETION));
 }
 
@@ -279,6 +287,8 @@ TEST_F_TIMEOUT(tags, a_ring_aborts_as_well, 60)
 	start(_metadata, self, calls, tagged, 4);
 	memcpy(&command.command, &abort, sizeof(abort));
 	EXPECT_EQ(1, ring_run(&ring, &command, NULL));
+	ASSERT_TRUE(wait_until(trace_count(&self->trace, ABORT) == 1));
+	ASSERT_EQ(0, slow_down(0, 0));
 	for (i = 0; i < 4; i++) {
 		ASSERT_EQ(0, call_finish(&calls[i]));
 		EXPECT_EQ(0, calls[i].result);
