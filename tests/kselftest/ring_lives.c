@@ -14,7 +14,6 @@
 
 #define PAGE 4096
 #define COMMANDS 64
-#define DEPTH 128
 
 /* Enough that what was freed is used again. */
 #define CHURN_BYTES (64ul << 20)
@@ -68,7 +67,13 @@ FIXTURE_TEARDOWN(lives)
 	passthru_close(&self->nodes);
 }
 
-/* Has COMMANDS reads wait in the controller, at most a few of them done. */
+static void stop_disk(struct __test_metadata *_metadata, FIXTURE_DATA(lives) *self)
+{
+	ASSERT_EQ(0, slow_stop(&self->nodes));
+	ASSERT_EQ(0, trace_start(&self->trace));
+}
+
+/* Sends COMMANDS reads. */
 static int fill(const struct passthru *nodes, const FIXTURE_VARIANT(lives) *variant,
 		struct ring *ring, unsigned char *memory)
 {
@@ -77,7 +82,6 @@ static int fill(const struct passthru *nodes, const FIXTURE_VARIANT(lives) *vari
 
 	error = ring_open(ring, COMMANDS, variant->flags);
 	error = error ?: ring_register(ring, memory, COMMANDS * PAGE);
-	error = error ?: slow_down(4, 0);
 	for (i = 0; i < COMMANDS && !error; i++) {
 		struct ring_command read = {
 			.fd = nodes->ns,
@@ -95,7 +99,9 @@ static int fill(const struct passthru *nodes, const FIXTURE_VARIANT(lives) *vari
 	return error ?: ring_submit(ring) == COMMANDS ? 0 : -EIO;
 }
 
+/* Has them wait in the controller, none of them done. */
 #define FILL(ring) do {								\
+	stop_disk(_metadata, self);						\
 	ASSERT_EQ(0, fill(&self->nodes, variant, ring, self->memory));		\
 	ASSERT_TRUE(wait_until(trace_count(&self->trace, IO_COMMAND) == COMMANDS));	\
 } while (0)
@@ -123,6 +129,7 @@ TEST_F_TIMEOUT(lives, ring_goes_first, 60)
 	pages_free(self->memory, COMMANDS * PAGE);
 	churn = pages_new(CHURN_BYTES, 0xdd);
 	self->memory = pages_new(COMMANDS * PAGE, 0);
+	EXPECT_EQ(0, trace_count(&self->trace, IO_COMPLETION));
 	expect_well(_metadata, self);
 	EXPECT_TRUE(memory_is(churn, CHURN_BYTES, 0xdd));
 	pages_free(churn, CHURN_BYTES);
@@ -160,6 +167,7 @@ TEST_F_TIMEOUT(lives, process_is_killed, 60)
 	pid_t child;
 	int status;
 
+	stop_disk(_metadata, self);
 	child = fork();
 	ASSERT_LE(0, child);
 	if (!child) {
