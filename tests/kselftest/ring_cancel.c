@@ -23,9 +23,10 @@
 #define PAGE 4096
 #define COMMANDS 128
 #define ABORTS 1000
-/* Operations a second: while as many commands are aborted, some are done; fewer if the host is too busy for that. */
+#define ROUNDS_MOST 100
+/* Operations a second: while as many commands are aborted, some are done. Fewer if few are, on a slow machine. */
 #define RATE 250
-#define RATE_LEAST 8
+#define RATE_LEAST 4
 #define POLL_TAG COMMANDS
 #define TIMEOUT_MS 500
 
@@ -201,7 +202,7 @@ TEST_F_TIMEOUT(cancel, a_thousand_aborts_race_completions, 180)
 	struct ring_answer answer;
 	int aborts = 0, new, end;
 
-	for (rounds = 0; aborts < ABORTS; rounds++) {
+	for (rounds = 0; aborts < ABORTS && rounds < ROUNDS_MOST; rounds++) {
 		bool answered[COMMANDS + 1] = { false };
 		struct call call;
 
@@ -232,11 +233,11 @@ TEST_F_TIMEOUT(cancel, a_thousand_aborts_race_completions, 180)
 		new = trace_count(&self->round, ABORT);
 		ASSERT_LE(0, new);
 		aborts += new;
-		if (!new)
+		if (new < COMMANDS / 4 && rate > RATE_LEAST)
 			rate /= 2;
-		ASSERT_LE(RATE_LEAST, rate);
 	}
 	TH_LOG("%u executed, %u aborted, %u not told; %d aborts", ends[0], ends[1], ends[2], aborts);
+	EXPECT_LE(ABORTS, aborts);
 	EXPECT_EQ(rounds * COMMANDS, ends[0] + ends[1] + ends[2]);
 	/* The submitter is told what came of a command, or nobody is. */
 	if (variant->form != INDIRECT && variant->form != ENVELOPE) {
@@ -248,48 +249,57 @@ TEST_F_TIMEOUT(cancel, a_thousand_aborts_race_completions, 180)
 	expect_well(_metadata, self);
 }
 
-/* Time the processors spent in the kernel, in ticks of 10 ms. */
-static long kernel_ticks(void)
+/* Milliseconds that the processors spent in the kernel. */
+static long kernel_ms(void)
 {
 	long user, nice, system = -1;
 	char text[256];
 
 	if (!read_file("/proc/stat", text, sizeof(text)))
 		sscanf(text, "cpu %ld %ld %ld", &user, &nice, &system);
-	return system;
+	return system * 1000 / sysconf(_SC_CLK_TCK);
 }
 
-/* All that the controller still has is aborted, and io_uring waits for it without a fuss. */
+/* All of them are aborted, each once, and io_uring waits for them without a fuss. */
 static void expect_aborts(struct __test_metadata *_metadata, FIXTURE_DATA(cancel) *self)
 {
-	int outstanding = COMMANDS - trace_count(&self->trace, IO_COMPLETION);
-	long ticks;
+	long long start_ms;
+	long before_ms;
 
-	ASSERT_LT(COMMANDS / 2, outstanding);
-	/* One or two more of them may have been done. */
-	ASSERT_TRUE(wait_until(trace_count(&self->trace, ABORT) >= outstanding - 4)) {
-		TH_LOG("%d outstanding, %d aborts", outstanding, trace_count(&self->trace, ABORT));
+	ASSERT_TRUE(wait_until(trace_count(&self->trace, ABORT) == COMMANDS)) {
+		TH_LOG("%d aborts", trace_count(&self->trace, ABORT));
 	}
-	ticks = kernel_ticks();
+	start_ms = now_ms();
+	before_ms = kernel_ms();
 	sleep(1);
-	EXPECT_GT(50, kernel_ticks() - ticks);
-	EXPECT_GE(COMMANDS, trace_count(&self->trace, ABORT));
+	/* A fuss would take all of a processor. */
+	EXPECT_GT((now_ms() - start_ms) / 2, kernel_ms() - before_ms);
+	EXPECT_EQ(COMMANDS, trace_count(&self->trace, ABORT));
+	EXPECT_EQ(0, trace_count(&self->trace, IO_COMPLETION));
 	ASSERT_EQ(0, slow_down(0, 0));
 	ASSERT_TRUE(wait_until(trace_count(&self->trace, IO_COMPLETION) == COMMANDS));
 	expect_well(_metadata, self);
 }
 
-#define FILL() do {									\
-	ASSERT_EQ(0, open_ring(self));							\
-	ASSERT_EQ(0, slow_down(2, 0));							\
-	ASSERT_EQ(0, push_all(self));							\
-	ASSERT_EQ(COMMANDS, ring_submit(&self->ring));					\
-	ASSERT_TRUE(wait_until(trace_count(&self->trace, IO_COMMAND) == COMMANDS));	\
-} while (0)
+/* What is sent from now on waits for the disk. */
+static void stop_disk(struct __test_metadata *_metadata, FIXTURE_DATA(cancel) *self)
+{
+	ASSERT_EQ(0, slow_stop(&self->nodes));
+	ASSERT_EQ(0, trace_start(&self->trace));
+}
+
+static bool all_are_sent(const FIXTURE_DATA(cancel) *self)
+{
+	return wait_until(trace_count(&self->trace, IO_COMMAND) == COMMANDS);
+}
 
 TEST_F_TIMEOUT(cancel, ring_goes, 60)
 {
-	FILL();
+	stop_disk(_metadata, self);
+	ASSERT_EQ(0, open_ring(self));
+	ASSERT_EQ(0, push_all(self));
+	ASSERT_EQ(COMMANDS, ring_submit(&self->ring));
+	ASSERT_TRUE(all_are_sent(self));
 	ring_close(&self->ring);
 	expect_aborts(_metadata, self);
 }
@@ -301,7 +311,7 @@ static void wait_for_death(FIXTURE_DATA(cancel) *self __attribute__((unused)))
 
 static void execute_another(FIXTURE_DATA(cancel) *self)
 {
-	wait_until(trace_count(&self->trace, IO_COMMAND) == COMMANDS);
+	all_are_sent(self);
 	execl("/bin/true", "true", NULL);
 }
 
@@ -312,8 +322,7 @@ static pid_t fork_submitter(FIXTURE_DATA(cancel) *self, void (*then)(FIXTURE_DAT
 
 	if (child)
 		return child;
-	if (open_ring(self) || slow_down(2, 0) || push_all(self) ||
-	    ring_submit(&self->ring) != COMMANDS)
+	if (open_ring(self) || push_all(self) || ring_submit(&self->ring) != COMMANDS)
 		_exit(1);
 	then(self);
 	_exit(2);
@@ -321,11 +330,13 @@ static pid_t fork_submitter(FIXTURE_DATA(cancel) *self, void (*then)(FIXTURE_DAT
 
 TEST_F_TIMEOUT(cancel, process_dies, 60)
 {
-	pid_t child = fork_submitter(self, wait_for_death);
 	int status;
+	pid_t child;
 
+	stop_disk(_metadata, self);
+	child = fork_submitter(self, wait_for_death);
 	ASSERT_LE(0, child);
-	ASSERT_TRUE(wait_until(trace_count(&self->trace, IO_COMMAND) == COMMANDS));
+	ASSERT_TRUE(all_are_sent(self));
 	ASSERT_EQ(0, kill(child, SIGKILL));
 	ASSERT_EQ(child, waitpid(child, &status, 0));
 	EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
@@ -335,55 +346,39 @@ TEST_F_TIMEOUT(cancel, process_dies, 60)
 /* io_uring waits for what a task has left before it becomes another program. */
 TEST_F_TIMEOUT(cancel, process_executes_another_program, 60)
 {
-	pid_t child = fork_submitter(self, execute_another);
 	int status;
+	pid_t child;
 
+	stop_disk(_metadata, self);
+	child = fork_submitter(self, execute_another);
 	ASSERT_LE(0, child);
-	ASSERT_TRUE(wait_until(trace_count(&self->trace, IO_COMMAND) == COMMANDS));
+	ASSERT_TRUE(all_are_sent(self));
 	expect_aborts(_metadata, self);
 	ASSERT_EQ(child, waitpid(child, &status, 0));
 	EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-/* Nobody can tell io_uring to cancel these; their time limit ends them, and whoever polls is told. */
-FIXTURE(polled)
-{
-	struct passthru nodes;
-};
-
-FIXTURE_SETUP(polled)
-{
-	ASSERT_EQ(0, slow_down(0, 0));
-	ASSERT_EQ(0, passthru_open(&self->nodes, SLOW_NSID));
-	ASSERT_EQ(0, load_prepare(&self->nodes));
-}
-
-FIXTURE_TEARDOWN(polled)
-{
-	EXPECT_EQ(0, slow_down(0, 0));
-	passthru_close(&self->nodes);
-}
-
-TEST_F_TIMEOUT(polled, what_takes_too_long_ends, 60)
+/* On a ring that polls io_uring cannot be told to cancel these: their time limit ends them. Who polls is told. */
+TEST(what_takes_too_long_ends)
 {
 	static FIXTURE_VARIANT(cancel) polling = {
 		.flags = RING_WIDE | IORING_SETUP_IOPOLL, .timeout_ms = TIMEOUT_MS,
 	};
-	static FIXTURE_DATA(cancel) data;
+	static FIXTURE_DATA(cancel) data = { .variant = &polling };
 	bool answered[COMMANDS] = { false };
 	unsigned int i, aborted = 0;
 	struct ring_answer answer;
 
-	data.nodes = self->nodes;
-	data.variant = &polling;
+	ASSERT_EQ(0, slow_down(0, 0));
+	ASSERT_EQ(0, passthru_open(&data.nodes, SLOW_NSID));
 	data.memory = pages_new(COMMANDS * PAGE, 0);
 	ASSERT_EQ(0, trace_enable("pci_nvme_io_cmd"));
 	ASSERT_EQ(0, trace_enable("pci_nvme_mmio_start_success"));
-	ASSERT_EQ(0, trace_start(&data.trace));
+	stop_disk(_metadata, &data);
 	ASSERT_EQ(0, open_ring(&data));
-	ASSERT_EQ(0, slow_down(2, 0));
 	ASSERT_EQ(0, push_all(&data));
 	ASSERT_EQ(COMMANDS, ring_submit(&data.ring));
+	/* There are five seconds from the first Abort to a reset. */
 	ASSERT_TRUE(wait_until(trace_count(&data.trace, ABORT) >= COMMANDS / 2));
 	ASSERT_EQ(0, slow_down(0, 0));
 	for (i = 0; i < COMMANDS; i++) {
@@ -398,6 +393,7 @@ TEST_F_TIMEOUT(polled, what_takes_too_long_ends, 60)
 	EXPECT_EQ(0, trace_count(&data.trace, ENABLED));
 	ring_close(&data.ring);
 	pages_free(data.memory, COMMANDS * PAGE);
+	passthru_close(&data.nodes);
 }
 
 TEST_HARNESS_MAIN
