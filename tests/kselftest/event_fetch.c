@@ -20,6 +20,8 @@
 #define SNAPSHOT_BYTES 1200
 #define ENTRIES 16
 #define INTERVAL_MS 2000
+#define INTERVAL_NS (INTERVAL_MS * 1000000ULL)
+#define ATTEMPTS 5
 #define SMART_RETAINED "pci_nvme_get_log * lid 0x2 * rae 0x1 *"
 #define ALL_CLASSES 0x11f	/* of QEMU's controller */
 
@@ -247,19 +249,26 @@ TEST_F(fetch, files_for_writing_get_nothing)
 TEST_F(fetch, smart_is_read_now_and_then)
 {
 	struct nvme_event_smart smart = { .size = sizeof(smart), .flags = NVME_EVENT_SMART_KEPT };
-	unsigned long long first;
+	unsigned long long first, start_ns;
+	int attempt;
 
 	EXPECT_EQ(-1, ioctl(self->fd, NVME_EVENT_IOCTL_SMART, &smart));
 	EXPECT_EQ(ENODATA, errno);
 	smart.flags = 0;
-	ASSERT_EQ(0, ioctl(self->fd, NVME_EVENT_IOCTL_SMART, &smart));
+	/* Not again within the interval, whoever asks. Once more if the machine stood still for as long. */
+	for (attempt = 0; attempt < ATTEMPTS; attempt++) {
+		ASSERT_EQ(0, trace_start(&self->trace));
+		start_ns = boot_ns();
+		ASSERT_EQ(0, ioctl(self->fd, NVME_EVENT_IOCTL_SMART, &smart));
+		first = smart.captured_ns;
+		ASSERT_EQ(0, ioctl(self->fd, NVME_EVENT_IOCTL_SMART, &smart));
+		if (boot_ns() - start_ns < INTERVAL_NS)
+			break;
+		usleep((INTERVAL_MS + 200) * 1000);
+	}
 	EXPECT_EQ(0, smart.data[0]);
 	EXPECT_GE(boot_ns(), smart.captured_ns);
-	EXPECT_GT(INTERVAL_MS * 1000000ULL, smart.age_ns);
-	first = smart.captured_ns;
-
-	/* Not again within the interval, whoever asks. */
-	ASSERT_EQ(0, ioctl(self->fd, NVME_EVENT_IOCTL_SMART, &smart));
+	EXPECT_GT(INTERVAL_NS, smart.age_ns);
 	EXPECT_EQ(first, smart.captured_ns);
 	EXPECT_EQ(1, trace_count(&self->trace, SMART_RETAINED));
 
@@ -267,17 +276,18 @@ TEST_F(fetch, smart_is_read_now_and_then)
 	smart.flags = NVME_EVENT_SMART_KEPT;
 	ASSERT_EQ(0, ioctl(self->fd, NVME_EVENT_IOCTL_SMART, &smart));
 	EXPECT_EQ(first, smart.captured_ns);
-	EXPECT_LE(INTERVAL_MS * 1000000ULL, smart.age_ns);
+	EXPECT_LE(INTERVAL_NS, smart.age_ns);
 	smart.flags = 0;
 	ASSERT_EQ(0, ioctl(self->fd, NVME_EVENT_IOCTL_SMART, &smart));
 	EXPECT_LT(first, smart.captured_ns);
 	EXPECT_EQ(2, trace_count(&self->trace, SMART_RETAINED));
 
-	/* An event brings a newer one. */
+	/* An event brings a newer one, which is good for an interval. */
+	start_ns = boot_ns();
 	ASSERT_EQ(0, event_raise_many(&self->controller, 1));
 	ASSERT_EQ(0, ioctl(self->fd, NVME_EVENT_IOCTL_SMART, &smart));
 	EXPECT_EQ(WARNING_RELIABILITY, smart.data[0]);
-	EXPECT_EQ(2, trace_count(&self->trace, SMART_RETAINED));
+	EXPECT_TRUE(trace_count(&self->trace, SMART_RETAINED) == 2 || boot_ns() - start_ns >= INTERVAL_NS);
 }
 
 TEST_F(fetch, info_tells_of_the_controller)
