@@ -117,7 +117,8 @@ TEST(providers_come_and_go_while_others_work)
 			       provider_get("acked") + provider_get("gone")));
 	ASSERT_EQ(0, ioctl(readers[0].fd, NVME_EVENT_IOCTL_INFO, &info));
 	EXPECT_EQ(info.provider_newest, provider_get("fetched"));
-	EXPECT_LE(cycles / 4, info.provider_newest);
+	/* Every other time the provider waits for that. */
+	EXPECT_LE(cycles / 2, info.provider_newest);
 	EXPECT_EQ(0, provider_get("wrong"));
 	EXPECT_EQ(0, event_clear(&nodes.controller));
 	passthru_close(&nodes);

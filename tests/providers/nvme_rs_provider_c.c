@@ -165,9 +165,9 @@ static int cycles_set(void *data, u64 count)
 		error = sample_register();
 		if (!error)
 			nvme_event_provider_notify(sample.provider);
-		/* Every other time, before there was a chance to fetch. */
-		for (wait = 0; count % 2 && wait < 100 && atomic_read(&sample.fetched) == fetched; wait++)
-			usleep_range(100, 1000);
+		/* Every other time, before there was a chance to fetch; else that is given ten seconds at least. */
+		for (wait = 0; count % 2 && wait < 20000 && atomic_read(&sample.fetched) == fetched; wait++)
+			usleep_range(500, 1000);
 		cond_resched();
 	}
 	mutex_unlock(&sample.lock);
