@@ -131,7 +131,7 @@ TEST_F(ns, scanning_changes_nothing_where_nothing_changed)
 struct user {
 	const struct passthru *nodes;
 	atomic_bool *stop;
-	unsigned int done;
+	atomic_uint done;
 	int wrong;
 };
 
@@ -181,11 +181,13 @@ TEST_F_TIMEOUT(ns, going_and_coming_under_load, 60)
 		EXPECT_EQ(0, namespaces_restore());
 		EXPECT_TRUE(wait_until(has_node(&self->nodes, 2)));
 	}
+	/* It is there, so that all can use it. */
+	for (i = 0; i < THREADS; i++)
+		EXPECT_TRUE(wait_until(users[i].done > 0));
 	stop = true;
 	for (i = 0; i < THREADS; i++) {
 		ASSERT_EQ(0, pthread_join(threads[i], NULL));
 		EXPECT_EQ(0, users[i].wrong);
-		EXPECT_LT(0, users[i].done);
 	}
 }
 
