@@ -4,7 +4,9 @@
 
 #include <linux/nvme_ioctl.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -139,14 +141,19 @@ TEST_F(reset, a_reader_that_waits_gets_the_marker)
 /* A monitor may come at any time, and must not be sent away then. */
 TEST_F_TIMEOUT(reset, opening_and_polling_work_while_it_is_reset, 60)
 {
-	unsigned int opens = 0, i;
+	struct {
+		atomic_int resets;
+		atomic_bool stop;
+	} *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	unsigned int opens = 0;
 	int status;
 	pid_t child;
 
+	ASSERT_NE(MAP_FAILED, (void *)shared);
 	child = fork();
 	ASSERT_LE(0, child);
 	if (child == 0) {
-		for (i = 0; i < 30; i++)
+		for (; !shared->stop; shared->resets++)
 			if (ioctl(self->fd, NVME_IOCTL_RESET))
 				_exit(errno);
 		_exit(0);
@@ -162,10 +169,12 @@ TEST_F_TIMEOUT(reset, opening_and_polling_work_while_it_is_reset, 60)
 		if (lseek(file.fd, 0, SEEK_SET) > 0 && opens++)
 			EXPECT_NE(0, read(file.fd, &event, sizeof(event)));
 		close(file.fd);
+		shared->stop = opens >= 10 && shared->resets >= 30;
 	}
 	ASSERT_TRUE(WIFEXITED(status));
 	EXPECT_EQ(0, WEXITSTATUS(status));
-	EXPECT_LT(0, opens);
+	EXPECT_LE(10, opens);
+	munmap(shared, sizeof(*shared));
 	EXPECT_TRUE(is_in_state(self->state, "live"));
 }
 
@@ -229,7 +238,8 @@ TEST_F(reset, unbinding_a_dead_controller_takes_no_time)
 	ASSERT_TRUE(wait_until(is_in_state(self->state, "dead")));
 	start_ms = now_ms();
 	EXPECT_EQ(0, controller_unbind(&self->controller));
-	EXPECT_GT(3000 * patience(), now_ms() - start_ms);
+	/* Less than what one that is there is given to shut down. */
+	EXPECT_GT(5000, now_ms() - start_ms);
 	ASSERT_EQ(0, decode_memory(&self->controller, true));
 	EXPECT_EQ(0, controller_bind(&self->controller));
 }
