@@ -12,38 +12,10 @@
 
 #include "lib/call.h"
 #include "lib/log.h"
-#include "lib/provider.h"
+#include "lib/provider_fixture.h"
 #include "lib/util.h"
 
-#define LANE NVME_EVENT_POSITION_PROVIDER
 #define PROVIDERS_MOST 16
-#define READERS 4
-
-FIXTURE(provider)
-{
-	struct controller controller;
-	int a, b;
-};
-
-FIXTURE_SETUP(provider)
-{
-	ASSERT_EQ(0, controller_renew(&self->controller, 0));
-	self->a = controller_open(&self->controller, O_RDONLY);
-	ASSERT_LE(0, self->a);
-	self->b = controller_open(&self->controller, O_RDONLY);
-	ASSERT_LE(0, self->b);
-	ASSERT_EQ(0, provider_load(PROVIDER_C, ""));
-}
-
-FIXTURE_TEARDOWN(provider)
-{
-	/* Never a fetch before the ack, never another pointer. */
-	EXPECT_EQ(0, provider_get("wrong"));
-	EXPECT_EQ(0, provider_unload(PROVIDER_C));
-	close(self->a);
-	close(self->b);
-	EXPECT_EQ(0, event_clear(&self->controller));
-}
 
 TEST_F(provider, its_events_overtake_pending_ones_of_the_controller)
 {

@@ -9,39 +9,11 @@
 #include <sys/ioctl.h>
 
 #include "lib/call.h"
-#include "lib/provider.h"
+#include "lib/provider_fixture.h"
 #include "lib/subscribe.h"
 #include "lib/util.h"
 
-#define LANE NVME_EVENT_POSITION_PROVIDER
 #define LANE_ENTRIES 256
-#define READERS 4
-
-FIXTURE(provider)
-{
-	struct controller controller;
-	int a, b;
-};
-
-FIXTURE_SETUP(provider)
-{
-	ASSERT_EQ(0, controller_renew(&self->controller, 0));
-	self->a = controller_open(&self->controller, O_RDONLY);
-	ASSERT_LE(0, self->a);
-	self->b = controller_open(&self->controller, O_RDONLY);
-	ASSERT_LE(0, self->b);
-	ASSERT_EQ(0, provider_load(PROVIDER_C, ""));
-}
-
-FIXTURE_TEARDOWN(provider)
-{
-	/* Never a fetch before the ack, never another pointer. */
-	EXPECT_EQ(0, provider_get("wrong"));
-	EXPECT_EQ(0, provider_unload(PROVIDER_C));
-	close(self->a);
-	close(self->b);
-	EXPECT_EQ(0, event_clear(&self->controller));
-}
 
 TEST_F(provider, what_a_filter_hides_was_not_delivered)
 {
