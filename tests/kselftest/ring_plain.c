@@ -10,7 +10,6 @@
 #define PAGE 4096
 #define ENTRIES 16
 #define MOST_BYTES (32u << 10)
-#define DEFERRED (IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
 
 /* A struct whose result nobody wrote. */
 #define UNWRITTEN 0x7a7a7a7a7a7a7a7a
@@ -34,16 +33,9 @@ FIXTURE_VARIANT(plain)
 	unsigned int flags;
 };
 
-#define KIND(name, ...) FIXTURE_VARIANT_ADD(plain, name) { .flags = __VA_ARGS__ }
+#define KIND(name, bits) FIXTURE_VARIANT_ADD(plain, name) { .flags = bits };
 
-KIND(small, 0);
-KIND(cooperative, IORING_SETUP_COOP_TASKRUN);
-KIND(deferred, DEFERRED);
-KIND(sqpoll, IORING_SETUP_SQPOLL);
-KIND(large_cqes, IORING_SETUP_CQE32);
-KIND(large_sqes, IORING_SETUP_SQE128);
-KIND(large, RING_WIDE);
-KIND(mixed, RING_SQE_MIXED | RING_CQE_MIXED);
+PLAIN_KINDS(KIND)
 
 FIXTURE_SETUP(plain)
 {

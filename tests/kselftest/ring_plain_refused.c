@@ -8,7 +8,6 @@
 
 #define BLOCK 512
 #define ENTRIES 16
-#define DEFERRED (IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
 #define ANY_COMMAND "pci_nvme_*_cmd *"
 
 /* A struct whose status nobody wrote. */
@@ -27,16 +26,9 @@ FIXTURE_VARIANT(refused)
 	unsigned int flags;
 };
 
-#define KIND(name, ...) FIXTURE_VARIANT_ADD(refused, name) { .flags = __VA_ARGS__ }
+#define KIND(name, bits) FIXTURE_VARIANT_ADD(refused, name) { .flags = bits };
 
-KIND(small, 0);
-KIND(cooperative, IORING_SETUP_COOP_TASKRUN);
-KIND(deferred, DEFERRED);
-KIND(sqpoll, IORING_SETUP_SQPOLL);
-KIND(large_cqes, IORING_SETUP_CQE32);
-KIND(large_sqes, IORING_SETUP_SQE128);
-KIND(large, RING_WIDE);
-KIND(mixed, RING_SQE_MIXED | RING_CQE_MIXED);
+PLAIN_KINDS(KIND)
 
 FIXTURE_SETUP(refused)
 {

@@ -7,6 +7,17 @@
 
 #include "ring.h"
 
+/* The kinds of rings that take such entries, for programs with a variant for each: KIND(name, flags). */
+#define PLAIN_KINDS(KIND)							\
+	KIND(small, 0)								\
+	KIND(cooperative, IORING_SETUP_COOP_TASKRUN)				\
+	KIND(deferred, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)	\
+	KIND(sqpoll, IORING_SETUP_SQPOLL)					\
+	KIND(large_cqes, IORING_SETUP_CQE32)					\
+	KIND(large_sqes, IORING_SETUP_SQE128)					\
+	KIND(large, RING_WIDE)							\
+	KIND(mixed, RING_SQE_MIXED | RING_CQE_MIXED)
+
 /*
  * Adds an entry of 64 bytes; EBUSY if there is no room. The operation of
  * @command, NVME_URING_CMD_IO, _ADMIN or one of their _VEC, says what it is for.
