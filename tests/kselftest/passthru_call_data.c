@@ -5,43 +5,10 @@
 #include <limits.h>
 #include <sys/mman.h>
 
-#include "lib/envelope.h"
-#include "lib/trace.h"
-#include "lib/util.h"
+#include "lib/call_fixture.h"
 
-#define BLOCK 512
-#define PAGE 4096
-#define COMMAND "pci_nvme_*_cmd *"
-#define FEATURE_TIMESTAMP 0x0e
-#define UNTOUCHED 0x5a
+CALL_FIXTURE(data)
 
-FIXTURE(data)
-{
-	struct passthru nodes;
-	struct trace trace;
-	struct envelope envelope;	/* with room for two pages */
-	struct nvme_call *call;
-};
-
-FIXTURE_SETUP(data)
-{
-	ASSERT_EQ(0, passthru_open(&self->nodes, 1));
-	self->envelope = envelope_new(2 * PAGE);
-	self->call = self->envelope.call;
-	memset(self->envelope.payload, UNTOUCHED, 2 * PAGE);
-	ASSERT_EQ(0, trace_enable("pci_nvme_io_cmd"));
-	ASSERT_EQ(0, trace_start(&self->trace));
-}
-
-FIXTURE_TEARDOWN(data)
-{
-	envelope_free(&self->envelope);
-	passthru_close(&self->nodes);
-}
-
-#define CALL(fd, ...) ENVELOPE_CALL(fd, self->call, __VA_ARGS__)
-#define ADMIN(...) CALL(self->nodes.ctrl, __VA_ARGS__)
-#define IO(...) CALL(self->nodes.ns, .family = NVME_CALL_IO, .nsid = 1, __VA_ARGS__)
 #define PAYLOAD_IS_UNTOUCHED(from, bytes) memory_is(self->envelope.payload + (from), bytes, UNTOUCHED)
 
 TEST_F(data, goes_no_way_that_the_command_does_not_have)
