@@ -87,25 +87,26 @@ static void send_flipping(struct __test_metadata *_metadata, FIXTURE_DATA(race) 
 {
 	struct flipper flipper = { .call = self->envelope.call, .flip = change };
 	unsigned int i, done = 0, denied = 0, invalid = 0;
+	bool enough = false;
 
 	ASSERT_EQ(0, pthread_create(&flipper.thread, NULL, flip, &flipper));
-	/* Refusals are quick: for some time there may be nothing else. */
-	for (i = 0; i < COMMANDS || (done < COMMANDS / 10 && i < 100 * COMMANDS); i++) {
+	/* Until there was enough of all: refusals are quick, and which of the threads gets more turns is up to Linux. */
+	for (i = 0; i < COMMANDS || (!enough && i < 100 * COMMANDS); i++) {
 		int result = self->by_ring ? envelope_run(&self->ring, self->fd, self->envelope.call, 0) :
 					     envelope_call(self->fd, self->envelope.call);
 
 		done += result == 0;
 		denied += result == -EACCES;
 		invalid += result == -EINVAL;
+		enough = done >= COMMANDS / 10 && denied + invalid > COMMANDS / 100 &&
+			 flipper.flips > COMMANDS;
 	}
 	flipper.stop = true;
 	ASSERT_EQ(0, pthread_join(flipper.thread, NULL));
 	TH_LOG("%u sent, %u denied, %u invalid, %lu changes", done, denied, invalid,
 	       (unsigned long)flipper.flips);
 	EXPECT_EQ(i, done + denied + invalid);
-	EXPECT_LE(COMMANDS / 10, done);
-	EXPECT_LT(COMMANDS / 100, denied + invalid);
-	EXPECT_LT(COMMANDS, flipper.flips);
+	EXPECT_TRUE(enough);
 	EXPECT_EQ(done, (unsigned int)trace_count(&self->trace, "pci_nvme_*_cmd *"));
 }
 
