@@ -245,7 +245,8 @@ TEST_F_TIMEOUT(tags, aborts_race_with_completions, 3600)
 
 	ASSERT_EQ(0, ring_open(&ring, DEPTH, 0));
 	ASSERT_EQ(0, slow_down(RACING_SPEED / patience(), 0));
-	while (race.found < ABORTS) {
+	/* About as many commands as Aborts; on a slow machine more of them are over first. */
+	while (race.found < ABORTS && race.total < 20 * ABORTS) {
 		race_send(_metadata, self, &race, &ring);
 		usleep(500);
 		race_abort(_metadata, self, &race);
@@ -259,6 +260,7 @@ TEST_F_TIMEOUT(tags, aborts_race_with_completions, 3600)
 	}
 	TH_LOG("%u commands: %u aborted, %u good; %u tags found, %u not", race.total, race.aborted,
 	       race.good, race.found, race.missed);
+	EXPECT_LE(ABORTS, race.found);
 	EXPECT_GE(race.found, race.aborted);
 	EXPECT_FALSE(ring_peek(&ring, &answer));
 	EXPECT_EQ(race.total, race.aborted + race.good);
