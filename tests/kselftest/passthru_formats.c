@@ -4,21 +4,13 @@
 
 #include <sys/mman.h>
 
+#include "lib/formats.h"
 #include "lib/passthru.h"
 #include "lib/trace.h"
 #include "lib/util.h"
 
-#define IO_COMMAND "pci_nvme_io_cmd *"
 #define PAGE 4096
 #define AREA (32 * PAGE)
-#define FIRST 24
-#define COUNT 9
-
-/* In dword 12: the controller makes or removes, and checks, protection information. */
-#define PRACT	(1u << 29)
-#define PRCHK_GUARD	(1u << 28)
-#define PRCHK_REFERENCE	(1u << 26)
-#define TUPLE_BYTES 8
 
 FIXTURE(format)
 {
@@ -30,26 +22,15 @@ FIXTURE(format)
 	unsigned int metabytes;	/* ... and in the one for metadata */
 };
 
-/* The namespaces of the machine called formats, see scripts/vmlib/hardware.py. */
 FIXTURE_VARIANT(format)
 {
-	unsigned int nsid;
-	unsigned int block;
-	unsigned int metadata;
-	bool extended;		/* metadata follows each block */
-	bool protection;	/* is the last eight bytes of metadata */
+	FORMAT_MEMBERS
 };
 
-#define FORMAT(name, ...) FIXTURE_VARIANT_ADD(format, name) { __VA_ARGS__ }
+#define FORMAT(name, ...) FIXTURE_VARIANT_ADD(format, name) { __VA_ARGS__ };
 
-FORMAT(blocks_of_4096, .nsid = 1, .block = 4096);
-FORMAT(separate, .nsid = 2, .block = 512, .metadata = 8);
-FORMAT(extended, .nsid = 3, .block = 512, .metadata = 8, .extended = true);
-FORMAT(protected, .nsid = 4, .block = 512, .metadata = 8, .protection = true);
-FORMAT(extended_protected, .nsid = 5, .block = 512, .metadata = 8, .extended = true,
-       .protection = true);
-FORMAT(extended_4096, .nsid = 6, .block = 4096, .metadata = 64, .extended = true);
-FORMAT(protected_and_more, .nsid = 7, .block = 512, .metadata = 16, .protection = true);
+FORMATS(FORMAT)
+FORMAT_OF_LARGE_BLOCKS(FORMAT)
 
 FIXTURE_SETUP(format)
 {
