@@ -21,6 +21,7 @@
 
 #define TIMES_MOST 20
 #define RESET_MS (30000 * patience())
+#define RESCANS 20
 
 FIXTURE(balance)
 {
@@ -60,6 +61,19 @@ static int happen_reset_by_sysfs(FIXTURE_DATA(balance) *self)
 	struct folder folder = folder_of(controller_of(self));
 
 	return folder_write(&folder, "reset_controller", "1");
+}
+
+/* In both ways, and commands go on. */
+static int happen_rescans(FIXTURE_DATA(balance) *self)
+{
+	struct folder folder = folder_of(controller_of(self));
+	int i, error = 0;
+
+	for (i = 0; i < RESCANS && !error; i++) {
+		error = folder_write(&folder, "rescan_controller", "1");
+		error = error ?: passthru_ioctl(self->balance.nodes[0].ctrl, NVME_IOCTL_RESCAN, NULL);
+	}
+	return error;
 }
 
 static int happen_function_reset(FIXTURE_DATA(balance) *self)
@@ -113,6 +127,40 @@ static int happen_timeout(FIXTURE_DATA(balance) *self)
 static int happen_unbind(FIXTURE_DATA(balance) *self)
 {
 	return controller_write(controller_of(self), "driver/unbind", controller_of(self)->address);
+}
+
+/* Until the controller is gone. */
+static void *reset_and_rescan(void *argument)
+{
+	struct folder folder = folder_of(argument);
+
+	while (path_exists(folder.path)) {
+		folder_write(&folder, "reset_controller", "1");
+		folder_write(&folder, "rescan_controller", "1");
+	}
+	return NULL;
+}
+
+/* While others reset and rescan it. */
+static int happen_remove(FIXTURE_DATA(balance) *self)
+{
+	pthread_t other;
+	int error;
+
+	error = -pthread_create(&other, NULL, reset_and_rescan, (void *)controller_of(self));
+	if (error)
+		return error;
+	usleep(200000);
+	error = controller_write(controller_of(self), "remove", "1");
+	pthread_join(other, NULL);
+	return error;
+}
+
+static int return_by_rescan_of_the_bus(FIXTURE_DATA(balance) *self)
+{
+	struct controller controller = *controller_of(self);
+
+	return write_file("/sys/bus/pci/rescan", "1") ?: slot_await(&controller);
 }
 
 static int return_by_bind(FIXTURE_DATA(balance) *self)
@@ -180,12 +228,14 @@ PATH(nothing, happen_nothing, .undisturbed = true);
 PATH(reset, happen_reset);
 PATH(reset_by_sysfs, happen_reset_by_sysfs);
 PATH(function_reset, happen_function_reset);
+PATH(rescans, happen_rescans, .undisturbed = true);
 PATH(fatal_status, happen_fatal_status);
 PATH(timeout, happen_timeout);
 PATH(unbind, happen_unbind, .goes = true, .return_of_it = return_by_bind);
 PATH(swap, happen_unbind, .goes = true, .return_of_it = return_by_way_of_the_in_tree_driver,
      .swaps = true);
 PATH(unload, happen_unload, .goes = true, .return_of_it = return_by_reload);
+PATH(remove, happen_remove, .goes = true, .return_of_it = return_by_rescan_of_the_bus);
 PATH(pull, happen_pull, .goes = true, .return_of_it = return_by_plug);
 
 FIXTURE_SETUP(balance)

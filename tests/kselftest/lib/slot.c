@@ -88,13 +88,11 @@ static int plug_in(void)
 		       "'bus': 'rp0', 'serial': 'NVMERS0', 'subsys': 'subsys0'");
 }
 
-int slot_plug(struct controller *controller)
+int slot_await(struct controller *controller)
 {
 	long long end_ms = now_ms() + SLOT_MS;
 	unsigned long long posted;
 
-	if (!wait_until(plug_in() == 0))
-		return -ETIMEDOUT;
 	while (now_ms() < end_ms) {
 		controller_refresh(controller);
 		/* Its file in debugfs is the last of what probe makes. */
@@ -103,4 +101,9 @@ int slot_plug(struct controller *controller)
 		usleep(50000);
 	}
 	return -ETIMEDOUT;
+}
+
+int slot_plug(struct controller *controller)
+{
+	return wait_until(plug_in() == 0) ? slot_await(controller) : -ETIMEDOUT;
 }

@@ -17,4 +17,7 @@ int slot_power_off(const char *port);
 int slot_pull(const struct controller *controller, const char *port);
 int slot_plug(struct controller *controller);
 
+/* Waits until a controller that was found is bound. */
+int slot_await(struct controller *controller);
+
 #endif /* SLOT_H */
