@@ -29,6 +29,7 @@ class Hardware:
     about: str
     controllers: tuple[Controller, ...]
     smp: int = 2
+    disk_bytes: int = DISK_BYTES  # of each namespace
     append: str = ""
     qemu: tuple[str, ...] = ()
     extra_namespaces: tuple[str, ...] = field(default=())
@@ -106,6 +107,7 @@ CONFIGS: dict[str, Hardware] = {
             "-blockdev driver=throttle,node-name=slow-disk,throttle-group=slow,file=spare0,discard=unmap",
         ),
     ),
+    "large": Hardware("a namespace of 320 MiB", (Controller(),), disk_bytes=320 << 20),
     "subsystem": Hardware(
         "two controllers of one subsystem, namespaces with and without identifiers",
         (Controller(namespaces=IDENTIFIED), Controller("subsys=subsys0,serial=NVMERS0", ())),

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from . import cache, initramfs
 from .console import splats
-from .hardware import Hardware, devices, DISK_BYTES, FIRST_SLOT
+from .hardware import Hardware, devices, FIRST_SLOT
 from .qmp import Qmp, serve_guest
 
 TIMED_OUT = 124
@@ -259,7 +259,7 @@ class Machine:
         nvme = devices(self.hardware, "/vm")
         for disk in nvme.disks:
             with open(work / disk, "wb") as image:
-                image.truncate(DISK_BYTES)
+                image.truncate(self.hardware.disk_bytes)
         append = f"console=ttyS0 panic=-1 oops=panic quiet loglevel=5 sysrq_always_enabled mitigations=off {self.hardware.append} {options.append}"
         arguments = [
             "-M", "q35" + self._shared_memory(), "-accel", "tcg" + (",thread=single" if options.icount else ""), "-cpu", "max",
