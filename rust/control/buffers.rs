@@ -27,6 +27,7 @@ use crate::{
     glue::{
         dma::DmaDevice,
         locked_memory::LockedMemory,
+        look::Look,
         mapping::{Direction, Mapping},
         pins::{Pins, UserRange},
         shared_map::SharedMap,
@@ -154,7 +155,7 @@ impl MappedBuffers {
         length_bytes: usize,
         limit_bytes: usize,
     ) -> Option<DataPointer> {
-        if self.count.load(Relaxed) == 0 || !self.device.stays_in_sync() {
+        if self.count.look() == 0 || !self.device.stays_in_sync() {
             return None;
         }
         let BufferPlace(number) = issue.lent(direction)?;

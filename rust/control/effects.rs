@@ -17,7 +17,7 @@ use crate::{
         census::{census, Census},
         Command, CommandSet, FileMode, Node, OpcodeFacts,
     },
-    glue::dma::Buffer,
+    glue::{dma::Buffer, look::Look},
     spec::{
         command::{LogPageRead, NamespaceId, RetainEvent, SubmissionEntry},
         effects::{CommandEffects, EffectsLog},
@@ -162,7 +162,7 @@ impl Table {
 
     #[inline]
     fn get(&self, index: usize) -> OpcodeFacts {
-        let word = self.facts.get(index).map_or(0, |place| place.load(Relaxed));
+        let word = self.facts.get(index).map_or(0, |place| place.look());
         OpcodeFacts::from_word(word)
     }
 }

@@ -8,13 +8,18 @@ use kernel::{
     device::{Bound, Device},
     prelude::*,
     sync::{
-        atomic::{Acquire, Atomic, Relaxed, Release},
+        atomic::{Atomic, Relaxed, Release},
         Arc,
     },
 };
 
 use crate::{
-    glue::{file_operations::Blocking, interrupt::Signal, uring::Notice},
+    glue::{
+        file_operations::Blocking,
+        interrupt::Signal,
+        look::{look_acquire, Look},
+        uring::Notice,
+    },
     pcie::{doorbells::Doorbells, registers::Registers},
     spec::{
         command::{QueueId, SubmissionEntry},
@@ -181,8 +186,7 @@ impl IoQueues {
     /// The queue for commands sent from this CPU; none on a controller that has
     /// no I/O queues.
     pub(super) fn here(&self) -> Option<&Arc<IoQueue>> {
-        let here =
-            (CpuId::current().as_u32() as usize).checked_rem(self.interrupting.load(Relaxed))?;
+        let here = (CpuId::current().as_u32() as usize).checked_rem(self.interrupting.look())?;
         self.queues.get(here)
     }
 
@@ -198,22 +202,22 @@ impl IoQueues {
 
     /// To be asked for before a command is checked.
     pub(super) fn epoch(&self) -> Epoch {
-        Epoch(self.epoch.load(Acquire))
+        Epoch(look_acquire(&self.epoch))
     }
 
     /// The queue for commands sent from this CPU whose ring polls for them, if
     /// there are such queues.
     pub(super) fn here_polled(&self) -> Option<&Arc<IoQueue>> {
-        let polled = self.polled.load(Relaxed);
+        let polled = self.polled.look();
         let here = (CpuId::current().as_u32() as usize).checked_rem(polled)?;
-        let interrupting = self.interrupting.load(Relaxed);
+        let interrupting = self.interrupting.look();
         self.queues.get(interrupting.checked_add(here)?)
     }
 
     /// How many queues the controller has: the first so many.
     pub(crate) fn count(&self) -> usize {
-        let interrupting = self.interrupting.load(Relaxed);
-        interrupting.saturating_add(self.polled.load(Relaxed))
+        let interrupting = self.interrupting.look();
+        interrupting.saturating_add(self.polled.look())
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<IoQueue>> {

@@ -13,11 +13,13 @@ use kernel::{
     new_srcu,
     prelude::*,
     sync::{
-        atomic::{AtomicFlag, Full, Relaxed},
+        atomic::{Atomic, Full},
         srcu::{self, Srcu},
     },
     types::Opaque,
 };
+
+use super::look::Look;
 
 /// A value behind a gate that is open until it is closed for good.
 ///
@@ -28,7 +30,7 @@ use kernel::{
 /// under `visits` before it looked.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Gate<T> {
-    open: AtomicFlag,
+    open: Atomic<bool>,
     #[pin]
     visits: Srcu,
     #[pin]
@@ -51,7 +53,7 @@ impl<T> Gate<T> {
     pub(crate) fn new(value: impl PinInit<T, Error>) -> impl PinInit<Self, Error> {
         // INVARIANT: The value is initialised and the gate open.
         try_pin_init!(Self {
-            open: AtomicFlag::new(true),
+            open: Atomic::new(true),
             visits <- new_srcu!("nvme_rs::Gate::visits"),
             value <- Opaque::pin_init(value),
         }? Error)
@@ -61,7 +63,7 @@ impl<T> Gate<T> {
     /// be dropped; the visitor may sleep.
     pub(crate) fn enter(&self) -> Option<Visit<'_, T>> {
         let guard = self.visits.read_lock();
-        if !self.open.load(Relaxed) {
+        if !self.open.look() {
             return None;
         }
         // SAFETY: The gate was open after `read_lock`, so that by the type

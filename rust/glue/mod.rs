@@ -26,6 +26,7 @@ pub(crate) mod gate;
 pub(crate) mod interrupt;
 pub(crate) mod kobject;
 pub(crate) mod locked_memory;
+pub(crate) mod look;
 pub(crate) mod mapping;
 pub(crate) mod module;
 pub(crate) mod pages;

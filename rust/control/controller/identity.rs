@@ -10,7 +10,7 @@ use kernel::{
 
 use crate::{
     engine::sgl::SglSupport,
-    glue::dma::Buffer,
+    glue::{dma::Buffer, look::Look},
     spec::{
         command::{NamespaceId, SubmissionEntry},
         feature::{AdvertisedEvents, EventConfiguration},
@@ -29,12 +29,12 @@ impl Controller {
 
     /// Most bytes of data that a command may transfer: MDTS.
     pub(in crate::control) fn data_limit_bytes(&self) -> u64 {
-        self.data_limit_bytes.load(Relaxed)
+        self.data_limit_bytes.look()
     }
 
     /// Which SGLs I/O commands may have. Admin commands may have none.
     pub(in crate::control) fn sgl_support(&self) -> SglSupport {
-        SglSupport::of(self.sgls.load(Relaxed))
+        SglSupport::of(self.sgls.look())
     }
 
     /// The event classes to enable when a process wants these: what the driver

@@ -12,7 +12,7 @@ use kernel::{
     str::CString,
     sync::{
         aref::ARef,
-        atomic::{Acquire, Atomic, Release},
+        atomic::{Atomic, Release},
         Arc, Mutex, SetOnce, SpinLock,
     },
     time::Delta,
@@ -24,7 +24,9 @@ use crate::{
         record::{Lifecycle, Record},
         storm::StormLimits,
     },
-    glue::{cpu::possible_cpus, dma::DmaDevice, interrupt::Vectors, pci::BusMaster},
+    glue::{
+        cpu::possible_cpus, dma::DmaDevice, interrupt::Vectors, look::look_acquire, pci::BusMaster,
+    },
     pcie::registers::Registers,
     spec::{feature::EventConfiguration, identify::IdentifyController},
 };
@@ -223,7 +225,7 @@ impl Controller {
     }
 
     pub(crate) fn state(&self) -> State {
-        State::from_number(self.seen_state.load(Acquire))
+        State::from_number(look_acquire(&self.seen_state))
     }
 
     /// Has `announcer` tell udev from now on.

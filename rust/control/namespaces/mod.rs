@@ -9,12 +9,15 @@ use kernel::{
     new_mutex, new_spinlock,
     prelude::*,
     sync::{
-        atomic::{Atomic, AtomicFlag, Relaxed},
+        atomic::{Atomic, Relaxed},
         Arc, Mutex, SetOnce, SpinLock,
     },
 };
 
-use crate::spec::{command::NamespaceId, namespace::Format};
+use crate::{
+    glue::look::Look,
+    spec::{command::NamespaceId, namespace::Format},
+};
 
 use self::inspection::{inspect, scan, Found, Identity, Size};
 
@@ -36,7 +39,7 @@ pub(crate) trait Publisher: Send + Sync {
 pub(crate) struct Namespace {
     nsid: NamespaceId,
     identity: Identity,
-    gone: AtomicFlag,
+    gone: Atomic<bool>,
     #[pin]
     size: SpinLock<Size>,
     /// The format in `size`, packed, for every command to look at.
@@ -49,7 +52,7 @@ impl Namespace {
             pin_init!(Self {
                 nsid,
                 identity: found.identity,
-                gone: AtomicFlag::new(false),
+                gone: Atomic::new(false),
                 size <- new_spinlock!(found.size, "nvme_rs::Namespace::size"),
                 format: Atomic::new(Format::pack(found.size.format)),
             }),
@@ -71,7 +74,7 @@ impl Namespace {
 
     /// The format of its logical blocks, if it has some.
     pub(crate) fn format(&self) -> Option<Format> {
-        Format::unpack(self.format.load(Relaxed))
+        Format::unpack(self.format.look())
     }
 
     fn update(&self, size: Size) {
@@ -82,7 +85,7 @@ impl Namespace {
     /// The namespace is not attached any more, or another one has its
     /// identifier.
     pub(crate) fn is_gone(&self) -> bool {
-        self.gone.load(Relaxed)
+        self.gone.look()
     }
 }
 
