@@ -178,24 +178,38 @@ impl Binding {
                 Err(EINVAL.into())
             };
         }
-        if let Some(pointer) = self.map(prepared, request, buffer, limit_bytes, queue)? {
-            pointer.describe_in(&mut request.entry);
-            return Ok(());
-        }
-        let memory = &mut prepared.memory;
+        let sgl = self.sgl_support(request, implied);
         // The list of pieces was read again, and the format may have changed,
         // since the command was checked.
-        let mapped_bytes = memory.length_bytes();
-        if mapped_bytes < least_bytes || mapped_bytes > self.data_limit_bytes() {
+        let is_right = |bytes| bytes >= least_bytes && bytes <= self.data_limit_bytes();
+        match self.map(prepared, request, buffer, limit_bytes, queue)? {
+            Mapped::Described(pointer) => {
+                pointer.describe_in(&mut request.entry);
+                return Ok(());
+            }
+            Mapped::Few(few) => {
+                let (first, second) = few.segments();
+                let pointer = data_pointer::in_command(first, second, sgl)
+                    .filter(|_| is_right(few.length_bytes()));
+                if let Some(pointer) = pointer {
+                    let kept = few.into_kept(self.controller().dma());
+                    prepared.memory = kept.map_or(Memory::Nowhere, Memory::Few);
+                    pointer.describe_in(&mut request.entry);
+                    return Ok(());
+                }
+                prepared.memory = Memory::Few(few);
+            }
+            Mapped::Scratch => {}
+        }
+        let memory = &mut prepared.memory;
+        if !is_right(memory.length_bytes()) {
             return Err(EINVAL.into());
         }
-        let sgl = self.sgl_support(request, implied);
         self.describe(memory, sgl, queue)?
             .describe_in(&mut request.entry);
         Ok(())
     }
 
-    /// Returns where it is if it is mapped already.
     fn map(
         &self,
         prepared: &mut Prepared,
@@ -203,7 +217,7 @@ impl Binding {
         buffer: RingBuffer,
         limit_bytes: usize,
         queue: &dyn Submission,
-    ) -> Result<Option<DataPointer>> {
+    ) -> Result<Mapped> {
         let device = self.controller().dma();
         let direction = direction(request.entry.opcode);
         let issue = prepared.issue.as_ref().ok_or(EINVAL)?;
@@ -214,13 +228,12 @@ impl Binding {
                 let spare = Some(queue.spare_runs());
                 let pins = prepared.pins.insert(issue.pin(data, direction, spare)?);
                 if let Some(few) = FewSegments::map_pinned(device, pins, data, direction)? {
-                    prepared.memory = Memory::Few(few);
-                    return Ok(None);
+                    return Ok(Mapped::Few(few));
                 }
                 let mut scratch = queue.take_scratch(device)?;
                 let mapped = scratch.mapping.map_pinned(pins, data, direction);
                 prepared.memory = Memory::Scratch(scratch);
-                return mapped.map(|()| None);
+                return mapped.map(|()| Mapped::Scratch);
             }
             RingBuffer::Registered {
                 address,
@@ -229,8 +242,8 @@ impl Binding {
                 let buffers = self.controller().buffers();
                 let pointer =
                     buffers.describe(issue, direction, address, length_bytes, limit_bytes);
-                if pointer.is_some() {
-                    return Ok(pointer);
+                if let Some(pointer) = pointer {
+                    return Ok(Mapped::Described(pointer));
                 }
                 issue.registered(address, length_bytes, direction)?
             }
@@ -239,15 +252,15 @@ impl Binding {
             }
         };
         if let Some(few) = registered.map_few(device, limit_bytes, direction)? {
-            prepared.memory = Memory::Few(few);
-            return Ok(None);
+            return Ok(Mapped::Few(few));
         }
         let mut scratch = queue.take_scratch(device)?;
         let mapped = registered.map(&mut scratch.mapping, limit_bytes, direction);
         prepared.memory = Memory::Scratch(scratch);
-        mapped.map(|()| None)
+        mapped.map(|()| Mapped::Scratch)
     }
 
+    /// Describes what takes a list.
     fn describe(
         &self,
         memory: &mut Memory,
@@ -256,11 +269,6 @@ impl Binding {
     ) -> Result<DataPointer, PlaceError> {
         let device = self.controller().dma();
         if let Memory::Few(few) = memory {
-            let [first, second] = few.segments();
-            let second = Some(second).filter(|second| second.length_bytes > 0);
-            if let Some(pointer) = data_pointer::in_command(first, second, sgl) {
-                return Ok(pointer);
-            }
             let mut scratch = queue.take_scratch(device)?;
             scratch.mapping.adopt(few)?;
             *memory = Memory::Scratch(scratch);
@@ -270,6 +278,15 @@ impl Binding {
             Memory::Nowhere | Memory::Few(_) | Memory::Call(_) => Err(PlaceError::Unfit),
         }
     }
+}
+
+/// What is mapped for a command.
+enum Mapped {
+    /// Its buffer was before, and is where this says.
+    Described(DataPointer),
+    Few(FewSegments),
+    /// What the command has for that.
+    Scratch,
 }
 
 /// The first bytes of some ranges.

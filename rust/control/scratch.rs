@@ -24,8 +24,9 @@ use super::ring_call::RingCall;
 
 /// Where the data of an outstanding command of a ring is.
 pub(super) enum Memory {
+    /// There is none, or nothing has to be done about it when the command ends.
     Nowhere,
-    /// In a few places, which the command itself names.
+    /// In a few places, which the command itself names, and to be unmapped.
     Few(FewSegments),
     Scratch(KBox<Scratch>),
     /// In pages of the driver's: the command came in an envelope.

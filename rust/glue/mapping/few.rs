@@ -106,15 +106,28 @@ impl FewSegments {
         Ok(Some(this))
     }
 
-    /// What the device sees: the second segment may be empty.
-    pub(crate) fn segments(&self) -> [Segment; Self::MAX] {
+    /// What the device sees: the first segment, and the second if there is one.
+    pub(crate) fn segments(&self) -> (Segment, Option<Segment>) {
         let [first, second] = self.addresses;
         let [first_bytes, second_bytes] = self.lengths_bytes;
         let segment = |address, length_bytes: u32| Segment {
             address: DmaAddress(address),
             length_bytes: length_bytes.into(),
         };
-        [segment(first, first_bytes), segment(second, second_bytes)]
+        let second = (second_bytes > 0).then(|| segment(second, second_bytes));
+        (segment(first, first_bytes), second)
+    }
+
+    /// What has to be kept until the device does not access it any more: nothing
+    /// if unmapping would do nothing.
+    #[inline]
+    pub(crate) fn into_kept(mut self, device: &DmaDevice) -> Option<Self> {
+        if device.needs_unmap() {
+            return Some(self);
+        }
+        // As it was mapped before this, it never needs to be.
+        self.forget();
+        None
     }
 
     pub(crate) fn length_bytes(&self) -> u64 {
@@ -124,8 +137,9 @@ impl FewSegments {
 
     /// Ends the access of `device`, the one it was made for. Any context.
     pub(crate) fn unmap(&mut self, device: &DmaDevice) {
-        if device.needs_unmap() {
-            for segment in self.segments() {
+        let (first, second) = self.segments();
+        for segment in [Some(first), second].into_iter().flatten() {
+            if segment.length_bytes > 0 {
                 // SAFETY: By the type invariant.
                 unsafe { unmap(device, segment, self.direction) };
             }
@@ -140,6 +154,7 @@ impl FewSegments {
 }
 
 impl Drop for FewSegments {
+    #[inline]
     fn drop(&mut self) {
         if self.lengths_bytes != [0; Self::MAX] {
             pr_err!("bug: memory is still mapped\n");

@@ -143,13 +143,12 @@ impl Mapping {
         self.unmap();
         self.segments.reserve(FewSegments::MAX, GFP_KERNEL)?;
         self.direction = few.direction;
-        for segment in few.segments() {
-            if segment.length_bytes > 0 {
-                // There is room.
-                //
-                // INVARIANT: Mapped, by the invariant of `few`, which forgets it.
-                let _ = self.segments.push_within_capacity(segment);
-            }
+        let (first, second) = few.segments();
+        for segment in [Some(first), second].into_iter().flatten() {
+            // There is room.
+            //
+            // INVARIANT: Mapped, by the invariant of `few`, which forgets it.
+            let _ = self.segments.push_within_capacity(segment);
         }
         few.forget();
         Ok(())
@@ -256,12 +255,9 @@ unsafe fn map_run(
 
 /// # Safety
 ///
-/// The segment must be empty, or mapped in this direction, for this device. It
-/// is not any more after this.
+/// The segment must be mapped in this direction, for this device. It is not any
+/// more after this.
 unsafe fn unmap(device: &DmaDevice, segment: Segment, direction: Direction) {
-    if segment.length_bytes == 0 {
-        return;
-    }
     // SAFETY: The device is bound to us. By the safety requirement.
     unsafe {
         bindings::dma_unmap_phys(
