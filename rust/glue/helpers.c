@@ -100,11 +100,6 @@ void nvme_rs_sysfs_attr_init(struct attribute *attr)
 	sysfs_attr_init(attr);
 }
 
-const void *nvme_rs_uring_cmd_payload(const struct io_uring_cmd *cmd)
-{
-	return cmd->sqe->cmd;
-}
-
 unsigned int nvme_rs_uring_cmd_buffer_index(struct io_uring_cmd *cmd)
 {
 	return cmd_to_io_kiocb(cmd)->buf_index;

@@ -40,7 +40,6 @@ void nvme_rs_irq_prefer(unsigned int irq, unsigned int cpu);
 void nvme_rs_irq_prefer_none(unsigned int irq);
 void nvme_rs_sysfs_attr_init(struct attribute *attr);
 
-const void *nvme_rs_uring_cmd_payload(const struct io_uring_cmd *cmd);
 unsigned int nvme_rs_uring_cmd_buffer_index(struct io_uring_cmd *cmd);
 void *nvme_rs_uring_cmd_context(struct io_uring_cmd *cmd);
 void nvme_rs_uring_cmd_in_task(struct io_uring_cmd *cmd);

@@ -27,11 +27,7 @@ use crate::{
         pins::UserRange,
         uapi,
     },
-    spec::{
-        command::{NamespaceId, SubmissionEntry},
-        namespace::MetadataPlace,
-        opcode::NvmOpcode,
-    },
+    spec::{command::SubmissionEntry, namespace::MetadataPlace, opcode::NvmOpcode},
 };
 
 use super::{call, ioctl::read_struct, pieces::Pieces};
@@ -315,19 +311,44 @@ impl PassthruCmd {
         }
     }
 
+    /// An entry looks the same, but that its flags, its identifier and its
+    /// pointers are the driver's to choose.
+    #[inline]
     pub(super) fn entry(&self) -> SubmissionEntry {
-        let mut entry = SubmissionEntry::new(self.opcode, NamespaceId(self.nsid));
-        entry.cdw2.set(self.cdw2);
-        entry.cdw3.set(self.cdw3);
-        entry.cdw10.set(self.cdw10);
-        entry.cdw11.set(self.cdw11);
-        entry.cdw12.set(self.cdw12);
-        entry.cdw13.set(self.cdw13);
-        entry.cdw14.set(self.cdw14);
-        entry.cdw15.set(self.cdw15);
-        entry
+        // By words, half as many moves as dwords are.
+        let [head, cdw2_3, _metadata, _addr, _lengths, cdw10_11, cdw12_13, cdw14_15, _]: [u64; 9] =
+            zerocopy::transmute!(*self);
+        let words = [
+            head & OPCODE_AND_NSID,
+            cdw2_3,
+            0,
+            0,
+            0,
+            cdw10_11,
+            cdw12_13,
+            cdw14_15,
+        ];
+        zerocopy::transmute!(words)
     }
 }
+
+/// What of the first word is the same in an entry.
+const OPCODE_AND_NSID: u64 = u64::from_ne_bytes([0xff, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
+
+const _: () = {
+    // The numbers of an entry are.
+    assert!(cfg!(target_endian = "little"));
+    assert!(offset_of!(PassthruCmd, opcode) == offset_of!(SubmissionEntry, opcode));
+    assert!(offset_of!(PassthruCmd, nsid) == offset_of!(SubmissionEntry, nsid));
+    assert!(offset_of!(PassthruCmd, cdw2) == offset_of!(SubmissionEntry, cdw2));
+    assert!(offset_of!(PassthruCmd, cdw3) == offset_of!(SubmissionEntry, cdw3));
+    assert!(offset_of!(PassthruCmd, cdw10) == offset_of!(SubmissionEntry, cdw10));
+    assert!(offset_of!(PassthruCmd, cdw11) == offset_of!(SubmissionEntry, cdw11));
+    assert!(offset_of!(PassthruCmd, cdw12) == offset_of!(SubmissionEntry, cdw12));
+    assert!(offset_of!(PassthruCmd, cdw13) == offset_of!(SubmissionEntry, cdw13));
+    assert!(offset_of!(PassthruCmd, cdw14) == offset_of!(SubmissionEntry, cdw14));
+    assert!(offset_of!(PassthruCmd, cdw15) == offset_of!(SubmissionEntry, cdw15));
+};
 
 /// What the system call returns: 0 or a positive number.
 fn status(answer: Answer) -> isize {

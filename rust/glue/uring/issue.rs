@@ -3,7 +3,7 @@
 //! A command while it is being issued: what the process asks for, and whose the
 //! command is next.
 
-use core::ptr::NonNull;
+use core::{mem::MaybeUninit, ptr::NonNull};
 
 use kernel::{prelude::*, sync::Arc};
 
@@ -55,11 +55,7 @@ impl Issue {
     /// once.
     pub(crate) fn narrow_payload(&self) -> [u32; 4] {
         // SAFETY: An entry has 16 bytes of payload at least; see `payload`.
-        unsafe {
-            bindings::nvme_rs_uring_cmd_payload(self.command.as_ptr())
-                .cast::<[u32; 4]>()
-                .read_unaligned()
-        }
+        unsafe { self.payload_place().cast::<[u32; 4]>().read_unaligned() }
     }
 
     /// The file it is issued on.
@@ -92,21 +88,29 @@ impl Issue {
         Ok(self.copy_payload())
     }
 
+    /// Where `sqe->cmd` begins.
+    fn payload_place(&self) -> *const u64 {
+        // SAFETY: By the requirement of `new`, the command is valid, and its entry
+        // is as long as it is being issued.
+        unsafe { (*self.command.as_ptr()).sqe.byte_add(bindings::SQE_CMD) }.cast()
+    }
+
     /// `T` must be no larger than the payload of the entry.
+    #[inline(always)]
     fn copy_payload<T: FromBytes>(&self) -> T {
-        let mut copy = T::new_zeroed();
-        // SAFETY: The payload is the end of the command's entry, so large by
-        // the callers' checks. It is read byte by byte as nobody keeps the
-        // process from writing to it; any bytes are a `T`.
-        unsafe {
-            let from = bindings::nvme_rs_uring_cmd_payload(self.command.as_ptr());
-            core::ptr::copy_nonoverlapping(
-                from.cast::<u8>(),
-                (&raw mut copy).cast::<u8>(),
-                size_of::<T>(),
-            );
+        const { assert!(size_of::<T>() % size_of::<u64>() == 0) };
+        let mut copy = MaybeUninit::<T>::uninit();
+        let from = self.payload_place();
+        let to = copy.as_mut_ptr().cast::<u64>();
+        for word in 0..size_of::<T>() / size_of::<u64>() {
+            // SAFETY: The payload is the end of the command's entry, so large by
+            // the callers' checks, and aligned as the entry is. Nobody keeps the
+            // process from writing to it, so that each word is one access. `to`
+            // has room for as many.
+            unsafe { to.add(word).write_unaligned(from.add(word).read_volatile()) };
         }
-        copy
+        // SAFETY: All of it was written; any bytes are a `T`.
+        unsafe { copy.assume_init() }
     }
 
     /// As [`Self::payload`], of at most the 16 bytes that every entry has.
