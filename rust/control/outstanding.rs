@@ -264,6 +264,19 @@ impl Outstanding {
         }
     }
 
+    /// The command of a ring, if that is all there is: no memory to be seen to,
+    /// no Abort under way. Nothing is left then.
+    #[inline(always)]
+    pub(super) fn take_mere_ring(&mut self) -> Option<RingCommand> {
+        match &mut self.owner {
+            Owner::Ring {
+                command,
+                memory: Memory::Nowhere,
+            } if self.abortion != Abortion::Sent => command.take(),
+            _ => None,
+        }
+    }
+
     pub(super) fn want_abort(&mut self) {
         if self.abortion == Abortion::NotNeeded {
             self.abortion = Abortion::Wanted;

@@ -65,7 +65,12 @@ impl Binding {
                 Err(StartError::Outdated) => continue,
                 Err(StartError::NotReady) => return Ok(complete(&mut command, NOT_READY.into())),
                 Err(StartError::Failed(error)) => return Err(error),
-                Ok(issued) => return Ok(issued),
+                Ok(issued) => {
+                    // A queue has all of it, or it is over: dropping what is left
+                    // does nothing, but takes calls.
+                    core::mem::forget(command);
+                    return Ok(issued);
+                }
             }
         }
     }
@@ -192,8 +197,9 @@ impl Binding {
                 let pointer = data_pointer::in_command(first, second, sgl)
                     .filter(|_| is_right(few.length_bytes()));
                 if let Some(pointer) = pointer {
-                    let kept = few.into_kept(self.controller().dma());
-                    prepared.memory = kept.map_or(Memory::Nowhere, Memory::Few);
+                    if let Some(few) = few.into_kept(self.controller().dma()) {
+                        prepared.memory = Memory::Few(few);
+                    }
                     pointer.describe_in(&mut request.entry);
                     return Ok(());
                 }

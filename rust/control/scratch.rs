@@ -73,9 +73,6 @@ impl Memory {
     #[inline]
     pub(super) fn release(&mut self, device: &DmaDevice) -> Option<KBox<Scratch>> {
         self.unmap(device);
-        if !matches!(self, Self::Scratch(_) | Self::Call(_)) {
-            return None;
-        }
         match core::mem::replace(self, Self::Nowhere) {
             Self::Scratch(scratch) => Some(scratch),
             Self::Call(call) => KBox::into_inner(call).into_scratch(),

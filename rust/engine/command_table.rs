@@ -128,13 +128,17 @@ where
         CommandId(generation.wrapping_shl(self.slot_bits) | index)
     }
 
-    /// Puts a command in and returns the id to send it with.
+    /// Puts in what `command` returns, and returns the id to send it with.
     ///
     /// # Errors
     ///
-    /// [`TableFull`]: `command` is dropped; retry after a completion.
+    /// [`TableFull`]: `command` was not called; retry after a completion.
     #[inline(always)]
-    pub(crate) fn insert(&mut self, claim: Claim, command: T) -> Result<CommandId, TableFull> {
+    pub(crate) fn insert(
+        &mut self,
+        claim: Claim,
+        command: impl FnOnce() -> T,
+    ) -> Result<CommandId, TableFull> {
         if !self.has_room(claim) {
             return Err(TableFull);
         }
@@ -143,7 +147,11 @@ where
         let State::Free { next } = slot.state else {
             return Err(TableFull);
         };
-        slot.state = State::Outstanding(command);
+        // There is nothing to drop in a free slot, which the compiler does not see.
+        core::mem::forget(core::mem::replace(
+            &mut slot.state,
+            State::Outstanding(command()),
+        ));
         let generation = slot.generation;
         self.free_head = next;
         self.free_count = self.free_count.wrapping_sub(1);
@@ -165,6 +173,7 @@ where
     /// # Errors
     ///
     /// [`UnknownCommand`]: the id names no outstanding command.
+    #[inline]
     pub(crate) fn get_mut(&mut self, id: CommandId) -> Result<&mut T, UnknownCommand> {
         let index = self.index(id);
         let slot_bits = self.slot_bits;
@@ -199,6 +208,21 @@ where
             State::Outstanding(command) => Some(command),
             State::Free { .. } => None,
         }
+    }
+
+    /// Takes out of a command what `part` does; if that is something, its slot is
+    /// free, and what is left there, which should own nothing, is forgotten: it
+    /// is neither moved nor dropped.
+    #[inline(always)]
+    pub(crate) fn take_part<P>(
+        &mut self,
+        id: CommandId,
+        part: impl FnOnce(&mut T) -> Option<P>,
+    ) -> Option<P> {
+        let taken = part(self.get_mut(id).ok()?)?;
+        let (state, free) = self.vacate(self.index(id))?;
+        core::mem::forget(core::mem::replace(state, free));
+        Some(taken)
     }
 
     /// As [`Self::take`], without moving what is in the slot: it is dropped.

@@ -5,10 +5,13 @@
 //! `kernel::io` would copy an entry twice on its way in, and byte by byte on its
 //! way out. Both are done for every command.
 
+use core::sync::atomic::{compiler_fence, Ordering};
+
 use kernel::{
     device::{Bound, Device},
     dma::Coherent,
     prelude::*,
+    sync::barrier::{dma_mb, Read},
 };
 
 use crate::spec::command::DmaAddress;
@@ -98,5 +101,18 @@ impl<const WORDS: usize> Entries<WORDS> {
             *word = self.read_word(index, number)?;
         }
         Ok(entry)
+    }
+}
+
+/// What is read after this is what the device had written, or newer, when it
+/// wrote what was read before: `dma_mb(Read)`, without its function call where
+/// there is nothing to call for.
+#[inline(always)]
+pub(crate) fn read_in_order() {
+    if cfg!(CONFIG_X86_64) {
+        // The processor keeps reads in order; so has the compiler to.
+        compiler_fence(Ordering::Acquire);
+    } else {
+        dma_mb(Read);
     }
 }

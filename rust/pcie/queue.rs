@@ -7,12 +7,11 @@ use core::mem::{offset_of, size_of};
 use kernel::{
     device::{Bound, Device},
     prelude::*,
-    sync::barrier::{dma_mb, Read},
 };
 
 use crate::{
     engine::ring::{CompletionRing, SubmissionRing},
-    glue::entries::Entries,
+    glue::entries::{read_in_order, Entries},
     spec::{
         command::{CommandId, DmaAddress, SubmissionEntry},
         completion::CompletionEntry,
@@ -122,7 +121,7 @@ impl QueuePair {
         if !self.completion.is_new(tagged.phase()) {
             return Ok(None);
         }
-        dma_mb(Read);
+        read_in_order();
         Ok(Some(zerocopy::transmute!(self.cq.read(index)?)))
     }
 }

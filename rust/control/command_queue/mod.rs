@@ -238,18 +238,19 @@ impl CommandQueue {
         }
     }
 
-    /// Whether a command can be submitted at this moment.
-    fn admit(&self, claim: Claim) -> Result<(), Refusal> {
+    /// Whether a command can be submitted at this moment, if there is room for it
+    /// among the outstanding ones.
+    fn admit(&self) -> Result<(), Refusal> {
         match self.access {
-            Access::Open if self.commands.has_room(claim) && self.pair.has_room() => Ok(()),
+            Access::Open if self.pair.has_room() => Ok(()),
             Access::Open | Access::Frozen => Err(Refusal::NotNow),
             Access::Closed | Access::Retired => Err(Refusal::Closed),
         }
     }
 
     /// Puts a command into the submission queue. The controller looks at it
-    /// when its doorbell is rung with [`Self::tail`]. Succeeds after
-    /// [`Self::admit`]; otherwise `owner` is dropped. `entry` is given its id.
+    /// when its doorbell is rung with [`Self::tail`]. If it is not submitted,
+    /// `owner` is dropped. `entry` is given its id.
     pub(super) fn submit(
         &mut self,
         entry: &mut SubmissionEntry,
@@ -270,11 +271,11 @@ impl CommandQueue {
         patience: Patience,
         owner: impl FnOnce() -> Owner,
     ) -> Result<CommandId, Refusal> {
-        self.admit(claim)?;
-        let command = Outstanding::new(entry.opcode, owner(), patience);
+        self.admit()?;
+        let opcode = entry.opcode;
         let id = self
             .commands
-            .insert(claim, command)
+            .insert(claim, || Outstanding::new(opcode, owner(), patience))
             .map_err(|_| Refusal::NotNow)?;
         if self.pair.submit(entry, id).is_err() {
             let _ = self.commands.remove(id);
@@ -284,11 +285,28 @@ impl CommandQueue {
     }
 
     /// Takes the next completion, if there is one, and tells whose it is.
+    #[inline(always)]
     pub(super) fn complete(&mut self, tell: &mut Tell<'_>) -> Option<(CompletionEntry, Completed)> {
         let entry = self.pair.pop()?;
+        // How most commands end.
+        if let Some(ring) = self
+            .commands
+            .take_part(entry.command_id(), Outstanding::take_mere_ring)
+        {
+            tell.end(ring, outcome(&entry));
+            return Some((entry, Completed::Told));
+        }
+        let completed = self.complete_other(entry, tell);
+        Some((entry, completed))
+    }
+
+    /// Handles a completion that is for something else than a command of a ring
+    /// of which nothing but the ring is left.
+    #[inline(never)]
+    fn complete_other(&mut self, entry: CompletionEntry, tell: &mut Tell<'_>) -> Completed {
         let id = entry.command_id();
         let Ok(command) = self.commands.get_mut(id) else {
-            return Some((entry, Completed::Unknown(id)));
+            return Completed::Unknown(id);
         };
         let abortion = command.abortion;
         let aborted = abortion == Abortion::Sent;
@@ -307,7 +325,7 @@ impl CommandQueue {
                         scratch
                     }
                 };
-                return Some((entry, self.ring_told(id, abortion, scratch)));
+                return self.ring_told(id, abortion, scratch);
             }
             owner => core::mem::replace(owner, Owner::Completed),
         };
@@ -321,12 +339,12 @@ impl CommandQueue {
             Owner::Ring { .. } => Completed::Told,
             Owner::Orphan(transfer) => {
                 self.bury(id, Remains::Transfer(transfer));
-                return Some((entry, Completed::ToClear));
+                return Completed::ToClear;
             }
             // The second completion of one command.
             Owner::Buried(remains) => {
                 self.bury(id, remains);
-                return Some((entry, Completed::Unknown(id)));
+                return Completed::Unknown(id);
             }
             Owner::Completed if aborted => Completed::Unknown(id),
             Owner::Completed => Completed::Told,
@@ -335,12 +353,11 @@ impl CommandQueue {
             // It is there: it was found by its id.
             let _ = self.commands.take(self.commands.index(id));
         }
-        Some((entry, completed))
+        completed
     }
 
     /// The ring of command `id`, which is over, knows. What is in the slot stays
-    /// where it is, as this is how most commands end.
-    #[inline(always)]
+    /// where it is.
     fn ring_told(
         &mut self,
         id: CommandId,

@@ -175,7 +175,7 @@ impl IoQueue {
         let mut state = self.state.lock();
         // There cannot be more than were outstanding, but for a controller that
         // makes them up.
-        for _ in 0..=state.queue.outstanding() {
+        for _ in 0..state.queue.outstanding().saturating_add(1) {
             if matches!(tell, Tell::Poller(list) if list.is_full()) {
                 break;
             }

@@ -147,7 +147,7 @@ impl Driver {
 
     /// Returns the id under which the command was submitted, if it was.
     fn submit(&mut self, claim: Claim, owner: Owner) -> Option<u16> {
-        let id = self.commands.insert(claim, owner).ok()?;
+        let id = self.commands.insert(claim, || owner).ok()?;
         match self.ring.push() {
             Ok(index) => {
                 assert!(index < ENTRIES);

@@ -31,7 +31,7 @@ fn table<T, const N: usize>(reserved: usize) -> Table<T> {
 fn filled<const N: usize>() -> (Table<usize>, Vec<CommandId>) {
     let mut table = table::<_, N>(0);
     let ids = (0..N)
-        .map(|command| table.insert(Claim::Ordinary, command).unwrap())
+        .map(|command| table.insert(Claim::Ordinary, || command).unwrap())
         .collect();
     (table, ids)
 }
@@ -40,14 +40,17 @@ fn filled<const N: usize>() -> (Table<usize>, Vec<CommandId>) {
 fn a_table_holds_n_commands_and_no_more() {
     fn check<const N: usize>() {
         let (mut table, ids) = filled::<N>();
-        assert_eq!(table.insert(Claim::Ordinary, N), Err(TableFull));
-        assert_eq!(table.insert(Claim::Reserved, N), Err(TableFull));
+        assert_eq!(table.insert(Claim::Ordinary, || N), Err(TableFull));
+        assert_eq!(table.insert(Claim::Reserved, || N), Err(TableFull));
         for (command, id) in ids.iter().enumerate() {
             assert_eq!(table.remove(*id), Ok(command), "{N} slots");
         }
         // All slots are free again, not only some.
         for command in 0..N {
-            assert!(table.insert(Claim::Ordinary, command).is_ok(), "{N} slots");
+            assert!(
+                table.insert(Claim::Ordinary, || command).is_ok(),
+                "{N} slots"
+            );
         }
     }
     for_every_size!(check);
@@ -82,10 +85,10 @@ fn an_id_of_an_earlier_use_of_the_slot_is_recognised() {
         // What the slot number leaves over counts the uses; one of them may be
         // skipped.
         let generations = (1_u32 << 16) / (N as u32).next_power_of_two() - 1;
-        let stale = table.insert(Claim::Ordinary, 0).unwrap();
+        let stale = table.insert(Claim::Ordinary, || 0).unwrap();
         assert_eq!(table.remove(stale), Ok(0));
         for command in 1..generations {
-            let id = table.insert(Claim::Ordinary, command).unwrap();
+            let id = table.insert(Claim::Ordinary, || command).unwrap();
             assert_ne!(id, stale, "{N} slots, use {command}");
             assert_eq!(table.remove(stale), Err(UnknownCommand));
             assert_eq!(table.get_mut(stale), Err(UnknownCommand));
@@ -104,7 +107,7 @@ fn the_id_that_means_no_command_is_never_given_out() {
         for _ in 0..2 * (1 << 16) / N.next_power_of_two() {
             assert_ne!(last, CommandId(u16::MAX), "{N} slots");
             table.remove(last).unwrap();
-            last = table.insert(Claim::Ordinary, 0).unwrap();
+            last = table.insert(Claim::Ordinary, || 0).unwrap();
         }
         // And its neighbours are as they were.
         ids.pop();
@@ -120,7 +123,7 @@ fn the_slot_used_last_is_used_next() {
     let (mut table, ids) = filled::<31>();
     table.remove(ids[7]).unwrap();
     table.remove(ids[20]).unwrap();
-    let slots = [20, 7].map(|slot| (slot, table.insert(Claim::Ordinary, 0).unwrap()));
+    let slots = [20, 7].map(|slot| (slot, table.insert(Claim::Ordinary, || 0).unwrap()));
     for (slot, id) in slots {
         assert_eq!(id.0 & 0x1f, slot);
     }
@@ -132,13 +135,13 @@ fn ordinary_claims_leave_the_reserved_slots_alone() {
         for reserved in [0, 1, N / 2, N - 1, N, N + 1] {
             let mut table = table::<usize, N>(reserved);
             for command in 0..N.saturating_sub(reserved) {
-                assert!(table.insert(Claim::Ordinary, command).is_ok());
+                assert!(table.insert(Claim::Ordinary, || command).is_ok());
             }
-            assert_eq!(table.insert(Claim::Ordinary, 0), Err(TableFull));
+            assert_eq!(table.insert(Claim::Ordinary, || 0), Err(TableFull));
             for command in 0..reserved.min(N) {
-                assert!(table.insert(Claim::Reserved, command).is_ok());
+                assert!(table.insert(Claim::Reserved, || command).is_ok());
             }
-            assert_eq!(table.insert(Claim::Reserved, 0), Err(TableFull));
+            assert_eq!(table.insert(Claim::Reserved, || 0), Err(TableFull));
         }
     }
     for_every_size!(check);
@@ -147,7 +150,7 @@ fn ordinary_claims_leave_the_reserved_slots_alone() {
 #[test]
 fn get_mut_hands_a_command_over() {
     let mut table = table::<_, 4>(0);
-    let id = table.insert(Claim::Ordinary, "waiter").unwrap();
+    let id = table.insert(Claim::Ordinary, || "waiter").unwrap();
     assert_eq!(
         table
             .get_mut(id)
@@ -155,6 +158,30 @@ fn get_mut_hands_a_command_over() {
         Ok("waiter")
     );
     assert_eq!(table.remove(id), Ok("nobody"));
+}
+
+#[test]
+fn a_part_is_taken_with_the_slot_or_not_at_all() {
+    fn check<const N: usize>() {
+        let (mut table, ids) = filled::<N>();
+        for (command, id) in ids.iter().enumerate() {
+            assert_eq!(table.take_part(*id, |_| None::<usize>), None);
+            assert_eq!(table.take_part(*id, |part| Some(*part)), Some(command));
+            assert_eq!(table.take_part(*id, |part| Some(*part)), None, "{N} slots");
+            assert_eq!(table.outstanding(), N - command - 1);
+        }
+        for command in 0..N {
+            assert!(table.insert(Claim::Ordinary, || command).is_ok());
+        }
+    }
+    for_every_size!(check);
+}
+
+#[test]
+fn what_cannot_be_inserted_is_not_made() {
+    let (mut table, _) = filled::<2>();
+    let full = table.insert(Claim::Reserved, || unreachable!());
+    assert_eq!(full, Err(TableFull));
 }
 
 #[test]

@@ -68,7 +68,7 @@ impl<const N: usize> Pair<N> {
             0
         };
         let command = self.new_command();
-        match self.table.insert(claim, command) {
+        match self.table.insert(claim, || command) {
             Ok(id) => {
                 prop_assert!(free > kept_back);
                 let previous = self.outstanding.insert(id.0, command);
