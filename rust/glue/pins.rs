@@ -262,15 +262,19 @@ impl Pins {
         }
     }
 
-    /// Puts pins together again.
+    /// Puts pins together again. `None` if nothing is pinned.
     ///
     /// # Safety
     ///
     /// The arguments must come from [`Self::into_raw`], and be used once.
-    pub(super) unsafe fn from_raw(kind: RawPinsKind, raw: RawPins) -> Self {
+    #[inline]
+    pub(super) unsafe fn from_raw(kind: RawPinsKind, raw: RawPins) -> Option<Self> {
+        if raw.is_nothing() {
+            return None;
+        }
         // SAFETY: The kind says which part is there; a box is used once, by the
         // safety requirement.
-        unsafe {
+        Some(unsafe {
             Self {
                 runs: match kind {
                     RawPinsKind::Read | RawPinsKind::Written => {
@@ -283,7 +287,7 @@ impl Pins {
                 room: Room::TwoWords,
                 written: matches!(kind, RawPinsKind::Written | RawPinsKind::ManyWritten),
             }
-        }
+        })
     }
 
     /// Whether they are in many places.
@@ -346,6 +350,12 @@ union RawRuns {
 }
 
 impl RawPins {
+    fn is_nothing(&self) -> bool {
+        // SAFETY: Both parts are a word of which any bits are a run; the address
+        // of a box is never that of none.
+        unsafe { self.first.run == PageRun::NONE }
+    }
+
     /// Has a word kept with the pins, if there is room: [`Room::OneWord`].
     pub(super) fn put_word(&mut self, word: u64) -> Result<(), NoRoom> {
         if self.second != 0 {

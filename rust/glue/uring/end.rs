@@ -14,7 +14,7 @@ use super::{
     data_of,
     later::{self, Sequel},
     reply::{Place, ReplyKind},
-    Outcome,
+    Data, Outcome,
 };
 
 /// What `->uring_cmd` returns for a command that is completed otherwise.
@@ -110,6 +110,7 @@ impl Finisher {
 ///
 /// The command must be the driver's; nobody uses it after this. `flags` as for
 /// [`done`]. Process context.
+#[inline]
 pub(super) unsafe fn finish(
     command: NonNull<bindings::io_uring_cmd>,
     flags: u32,
@@ -117,25 +118,46 @@ pub(super) unsafe fn finish(
 ) {
     // SAFETY: The data is initialised, as the command is the driver's, and this
     // is its last use.
-    let mut data = unsafe { data_of(command).read() };
+    let data = unsafe { data_of(command).read() };
     if data.reply != ReplyKind::EntryPolled {
         // SAFETY: Only commands of rings that poll are not offered before they
         // are finished; the ring's lock is held here.
         unsafe { restore(command) };
     }
-    let kind = data.reply;
-    let place = match kind {
-        ReplyKind::Entry | ReplyKind::EntryPolled => 0,
-        _ => data.pins.take_word(),
-    };
+    if !matches!(data.reply, ReplyKind::Entry | ReplyKind::EntryPolled) {
+        // SAFETY: By the safety requirement.
+        return unsafe { finish_elsewhere(command, data, flags, finisher) };
+    }
+    // SAFETY: By the invariant of `Data`; this is the only use.
+    drop(unsafe { Pins::from_raw(data.held, data.pins) });
+    let end = End::large(Outcome {
+        result: data.result,
+        res: data.res,
+    });
+    // SAFETY: By the safety requirement.
+    unsafe { done(command, end, flags) };
+}
+
+/// As [`finish`], where the result does not go to a large entry.
+///
+/// # Safety
+///
+/// As of [`finish`]; `data` is that of the command.
+#[inline(never)]
+unsafe fn finish_elsewhere(
+    command: NonNull<bindings::io_uring_cmd>,
+    mut data: Data,
+    flags: u32,
+    finisher: Finisher,
+) {
+    let place = data.pins.take_word();
     // SAFETY: By the invariant of `Data`; this is the only use.
     drop(unsafe { Pins::from_raw(data.held, data.pins) });
     let outcome = Outcome {
         result: data.result,
         res: data.res,
     };
-    let end = match kind {
-        ReplyKind::Entry | ReplyKind::EntryPolled => End::large(outcome),
+    let end = match data.reply {
         // SAFETY: By the invariant of `Data`; this is the only use. As for the
         // command, by the safety requirement.
         ReplyKind::Later => unsafe { later::finish(command, Sequel::from_word(place), finisher) },
@@ -153,7 +175,7 @@ pub(super) unsafe fn finish(
 /// # Safety
 ///
 /// `command` must be valid.
-#[cold]
+#[inline]
 unsafe fn in_memory(
     command: NonNull<bindings::io_uring_cmd>,
     place: Option<Place>,

@@ -86,7 +86,10 @@ impl Issue {
         imported: c_int,
         iter: MaybeUninit<bindings::iov_iter>,
     ) -> Result<RegisteredBuffer<'_>> {
-        to_result(imported)?;
+        // Which is a call.
+        if imported != 0 {
+            to_result(imported)?;
+        }
         // SAFETY: By the safety requirement.
         let iter = unsafe { iter.assume_init() };
         Ok(RegisteredBuffer { iter, _issue: self })
