@@ -28,10 +28,6 @@ use super::{
     transfer::Transfer,
 };
 
-/// Most data of a command, whatever the controller takes; as with the in-tree
-/// driver.
-const DATA_BYTES_MAX: u64 = 8 << 20;
-
 /// Clock ticks are coarser than the time at which a command is overdue.
 const TICK: Delta = Delta::from_millis(10);
 
@@ -198,7 +194,7 @@ impl Binding {
 
     /// Most bytes of data of a command.
     pub(super) fn data_limit_bytes(&self) -> u64 {
-        self.controller().data_limit_bytes().min(DATA_BYTES_MAX)
+        self.controller().data_limit_bytes()
     }
 
     /// Which SGLs the command may have. One must be as long as the transfer, so

@@ -50,7 +50,7 @@ impl Binding {
     pub(crate) fn start_command(
         &self,
         issue: Issue,
-        mut request: Request<'_>,
+        request: &mut Request<'_>,
         buffer: RingBuffer,
     ) -> Result<Issued> {
         let mut command = Prepared {
@@ -60,7 +60,7 @@ impl Binding {
         };
         loop {
             let epoch = self.controller().io_queues().epoch();
-            match self.try_to_start(&mut command, &mut request, buffer, epoch) {
+            match self.try_to_start(&mut command, request, buffer, epoch) {
                 // The format may be another one now.
                 Err(StartError::Outdated) => continue,
                 Err(StartError::NotReady) => return Ok(complete(&mut command, NOT_READY.into())),
@@ -183,7 +183,6 @@ impl Binding {
                 Err(EINVAL.into())
             };
         }
-        let sgl = self.sgl_support(request, implied);
         // The list of pieces was read again, and the format may have changed,
         // since the command was checked.
         let is_right = |bytes| bytes >= least_bytes && bytes <= self.data_limit_bytes();
@@ -194,8 +193,9 @@ impl Binding {
             }
             Mapped::Few(few) => {
                 let (first, second) = few.segments();
-                let pointer = data_pointer::in_command(first, second, sgl)
-                    .filter(|_| is_right(few.length_bytes()));
+                let pointer =
+                    data_pointer::in_command(first, second, || self.sgl_support(request, implied))
+                        .filter(|_| is_right(few.length_bytes()));
                 if let Some(pointer) = pointer {
                     if let Some(few) = few.into_kept(self.controller().dma()) {
                         prepared.memory = Memory::Few(few);
@@ -211,6 +211,7 @@ impl Binding {
         if !is_right(memory.length_bytes()) {
             return Err(EINVAL.into());
         }
+        let sgl = self.sgl_support(request, implied);
         self.describe(memory, sgl, queue)?
             .describe_in(&mut request.entry);
         Ok(())

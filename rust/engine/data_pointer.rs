@@ -52,22 +52,23 @@ pub(crate) fn describe(
 fn of_few(segments: impl IntoIterator<Item = Segment>, sgl: SglSupport) -> Option<DataPointer> {
     let mut segments = segments.into_iter();
     match (segments.next()?, segments.next(), segments.next()) {
-        (first, second, None) => in_command(first, second, sgl),
+        (first, second, None) => in_command(first, second, || sgl),
         _ => None,
     }
 }
 
 /// Describes memory in the command itself; `None` if that takes a list, or
-/// cannot be done at all.
+/// cannot be done at all. `sgl` is asked only if PRP entries cannot.
+#[inline]
 pub(crate) fn in_command(
     first: Segment,
     second: Option<Segment>,
-    sgl: SglSupport,
+    sgl: impl FnOnce() -> SglSupport,
 ) -> Option<DataPointer> {
     if let Some(pointer) = prp::in_command(first, second) {
         return Some(pointer);
     }
-    if second.is_some() || !sgl.takes(first) {
+    if second.is_some() || !sgl().takes(first) {
         return None;
     }
     sgl::one_block(first).ok()

@@ -24,6 +24,7 @@ use crate::{
         uapi,
         uring::{Cancellation, Failure, Issue, Notice, Place, Poller},
     },
+    spec::command::{NamespaceId, SubmissionEntry},
 };
 
 use super::{
@@ -216,25 +217,32 @@ fn register_buffer(handle: &Handle, issue: Issue) -> Result<Issued> {
     Ok(Issued::Settled)
 }
 
-/// Copies a command in, once, and has its result go where it belongs.
+/// Copies a command in, once, into `entry` what is the controller's, and has its
+/// result go where it belongs.
 ///
 /// # Errors
 ///
 /// EOPNOTSUPP if the ring's entries are too small, or if it polls where that is
 /// not for this form; EINVAL for what has no meaning; EFAULT.
-fn read_command(issue: &mut Issue, form: Form) -> Result<PassthruCmd> {
+fn read_command(issue: &mut Issue, form: Form, entry: &mut SubmissionEntry) -> Result<PassthruCmd> {
+    // Each form by itself puts the entry where it stays: what comes from several
+    // places would be moved once more.
     if form == Form::Large {
-        return issue.payload();
+        let cmd: PassthruCmd = issue.payload()?;
+        *entry = cmd.entry();
+        return Ok(cmd);
     }
     if issue.notice() == Notice::Poll {
         return Err(EOPNOTSUPP);
     }
-    let entry: PlainEntry = issue.plain_entry();
+    let plain: PlainEntry = issue.plain_entry();
     if form == Form::Inline {
-        let command = entry.inline().map_err(|_| EINVAL)?;
-        return Ok(PassthruCmd::from_inline(&command));
+        let command = plain.inline().map_err(|_| EINVAL)?;
+        let cmd = PassthruCmd::from_inline(&command);
+        *entry = cmd.entry();
+        return Ok(cmd);
     }
-    let indirect = entry
+    let indirect = plain
         .indirect(size_of::<PassthruCmd64>())
         .map_err(|_| EINVAL)?;
     let address = issue.abi().address(indirect.address);
@@ -252,6 +260,7 @@ fn read_command(issue: &mut Issue, form: Form) -> Result<PassthruCmd> {
             Links::Break => Failure::Error,
         },
     });
+    *entry = read.command.entry();
     Ok(read.command)
 }
 
@@ -269,7 +278,16 @@ fn issue_to(
     open: OpenMode,
 ) -> Result<Issued> {
     let shape = operation.shape;
-    let cmd = read_command(&mut issue, operation.form)?;
+    let mut request = Request {
+        entry: SubmissionEntry::new(0, NamespaceId::NONE),
+        namespace,
+        node,
+        mode: mode(open),
+        data: &[],
+        metadata: None,
+        timeout: None,
+    };
+    let cmd = read_command(&mut issue, operation.form, &mut request.entry)?;
     if cmd.flags != 0 {
         return Err(EINVAL);
     }
@@ -278,7 +296,7 @@ fn issue_to(
     }
     let pieces;
     let one;
-    let data = match shape {
+    request.data = match shape {
         Shape::Pieces => {
             pieces = Pieces::read(issue.abi(), cmd.addr, cmd.data_len)?;
             pieces.as_slice()
@@ -303,17 +321,10 @@ fn issue_to(
         0 => None,
         address => whole(issue.abi(), address, cmd.metadata_len),
     };
-    let request = Request {
-        entry: cmd.entry(),
-        namespace,
-        node,
-        mode: mode(open),
-        data,
-        metadata: metadata.filter(|_| !data.is_empty()),
-        timeout: timeout(cmd.timeout_ms),
-    };
+    request.metadata = metadata.filter(|_| !request.data.is_empty());
+    request.timeout = timeout(cmd.timeout_ms);
     handle
         .visit()
         .ok_or(ENODEV)?
-        .start_command(issue, request, buffer)
+        .start_command(issue, &mut request, buffer)
 }

@@ -21,13 +21,18 @@ use crate::{
 
 use super::Controller;
 
+/// Most data of a command, whatever the controller takes; as with the in-tree
+/// driver.
+pub(super) const DATA_BYTES_MAX: u64 = 8 << 20;
+
 impl Controller {
     /// What the controller said it is, at its last start.
     pub(crate) fn identity(&self) -> &Mutex<Option<KBox<IdentifyController>>> {
         &self.identity
     }
 
-    /// Most bytes of data that a command may transfer: MDTS.
+    /// Most bytes of data that a command may transfer: MDTS, or
+    /// [`DATA_BYTES_MAX`].
     pub(in crate::control) fn data_limit_bytes(&self) -> u64 {
         self.data_limit_bytes.look()
     }
@@ -63,8 +68,8 @@ impl Controller {
     pub(super) fn renew_identity(&self, identify: KBox<IdentifyController>) {
         let page_shift_min = self.registers.capabilities().page_shift_min();
         let limit_bytes = identify.data_limit_bytes(page_shift_min);
-        self.data_limit_bytes
-            .store(limit_bytes.unwrap_or(u64::MAX), Relaxed);
+        let limit_bytes = limit_bytes.map_or(DATA_BYTES_MAX, |limit| limit.min(DATA_BYTES_MAX));
+        self.data_limit_bytes.store(limit_bytes, Relaxed);
         self.sgls.store(identify.sgls.get(), Relaxed);
         let old = self.identity.lock().replace(identify);
         // Memory is given back outside the lock.

@@ -168,7 +168,7 @@ impl Controller {
                 registers,
                 announcer: SetOnce::new(),
                 effects <- effects,
-                data_limit_bytes: Atomic::new(u64::MAX),
+                data_limit_bytes: Atomic::new(identity::DATA_BYTES_MAX),
                 sgls: Atomic::new(0),
                 chosen_events <- new_spinlock!(None, "nvme_rs::Controller::chosen_events"),
                 identity <- new_mutex!(None, "nvme_rs::Controller::identity"),

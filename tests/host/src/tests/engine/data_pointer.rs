@@ -216,7 +216,7 @@ proptest! {
             [segment] if sgl.takes(segment) => sgl::one_block(segment),
             _ => Err(Unfit::Gap),
         };
-        let in_command = in_command(segments[0], segments.get(1).copied(), sgl);
+        let in_command = in_command(segments[0], segments.get(1).copied(), || sgl);
         prop_assert_eq!(in_command, by_entries.or(by_block).ok());
     }
 }
