@@ -7,11 +7,7 @@
 use core::mem::MaybeUninit;
 
 use kernel::{
-    alloc::flags::__GFP_NOWARN,
-    error::to_result,
-    page::PAGE_SIZE,
-    prelude::*,
-    sync::Arc, //
+    alloc::flags::__GFP_NOWARN, error::to_result, page::PAGE_SIZE, prelude::*, sync::Arc,
 };
 
 use crate::engine::page_run::{PageRun, Pieces, PAGE_BYTES};
@@ -269,7 +265,9 @@ impl Pins {
     /// The arguments must come from [`Self::into_raw`], and be used once.
     #[inline]
     pub(super) unsafe fn from_raw(kind: RawPinsKind, raw: RawPins) -> Option<Self> {
-        if raw.is_nothing() {
+        // SAFETY: Both parts are a word of which any bits are a run; the address of
+        // a box is never that of none.
+        if unsafe { raw.first.run } == PageRun::NONE {
             return None;
         }
         // SAFETY: The kind says which part is there; a box is used once, by the
@@ -350,12 +348,6 @@ union RawRuns {
 }
 
 impl RawPins {
-    fn is_nothing(&self) -> bool {
-        // SAFETY: Both parts are a word of which any bits are a run; the address
-        // of a box is never that of none.
-        unsafe { self.first.run == PageRun::NONE }
-    }
-
     /// Has a word kept with the pins, if there is room: [`Room::OneWord`].
     pub(super) fn put_word(&mut self, word: u64) -> Result<(), NoRoom> {
         if self.second != 0 {

@@ -24,7 +24,6 @@ use crate::{
         uapi,
         uring::{Cancellation, Failure, Issue, Notice, Place, Poller},
     },
-    spec::command::{NamespaceId, SubmissionEntry},
 };
 
 use super::{
@@ -217,32 +216,36 @@ fn register_buffer(handle: &Handle, issue: Issue) -> Result<Issued> {
     Ok(Issued::Settled)
 }
 
-/// Copies a command in, once, into `entry` what is the controller's, and has its
-/// result go where it belongs.
+/// Copies an entry in, once.
 ///
 /// # Errors
 ///
-/// EOPNOTSUPP if the ring's entries are too small, or if it polls where that is
-/// not for this form; EINVAL for what has no meaning; EFAULT.
-fn read_command(issue: &mut Issue, form: Form, entry: &mut SubmissionEntry) -> Result<PassthruCmd> {
-    // Each form by itself puts the entry where it stays: what comes from several
-    // places would be moved once more.
-    if form == Form::Large {
-        let cmd: PassthruCmd = issue.payload()?;
-        *entry = cmd.entry();
-        return Ok(cmd);
+/// EOPNOTSUPP if the ring polls: that is for large entries only.
+fn plain_entry(issue: &Issue) -> Result<PlainEntry> {
+    match issue.notice() {
+        Notice::Poll => Err(EOPNOTSUPP),
+        Notice::Interrupt => Ok(issue.plain_entry()),
     }
-    if issue.notice() == Notice::Poll {
-        return Err(EOPNOTSUPP);
-    }
-    let plain: PlainEntry = issue.plain_entry();
-    if form == Form::Inline {
-        let command = plain.inline().map_err(|_| EINVAL)?;
-        let cmd = PassthruCmd::from_inline(&command);
-        *entry = cmd.entry();
-        return Ok(cmd);
-    }
-    let indirect = plain
+}
+
+/// A command that is in the entry.
+///
+/// # Errors
+///
+/// Those of [`plain_entry`]; EINVAL for what has no meaning.
+fn inline_command(issue: &Issue) -> Result<PassthruCmd> {
+    let command = plain_entry(issue)?.inline().map_err(|_| EINVAL)?;
+    Ok(PassthruCmd::from_inline(&command))
+}
+
+/// Copies a command in that the entry points to, once, and has its result go
+/// there.
+///
+/// # Errors
+///
+/// As [`inline_command`]; EFAULT.
+fn indirect_command(issue: &mut Issue) -> Result<PassthruCmd> {
+    let indirect = plain_entry(issue)?
         .indirect(size_of::<PassthruCmd64>())
         .map_err(|_| EINVAL)?;
     let address = issue.abi().address(indirect.address);
@@ -260,13 +263,13 @@ fn read_command(issue: &mut Issue, form: Form, entry: &mut SubmissionEntry) -> R
             Links::Break => Failure::Error,
         },
     });
-    *entry = read.command.entry();
     Ok(read.command)
 }
 
 /// # Errors
 ///
-/// Those of [`read_command`]; EINVAL for flags, or for a namespace that is not
+/// EOPNOTSUPP if the ring's entries are too small; those of [`inline_command`]
+/// and [`indirect_command`]; EINVAL for flags, or for a namespace that is not
 /// the node's; EFAULT; those of
 /// [`start_command`](crate::control::binding::Binding::start_command).
 fn issue_to(
@@ -278,8 +281,8 @@ fn issue_to(
     open: OpenMode,
 ) -> Result<Issued> {
     let shape = operation.shape;
-    let mut request = Request {
-        entry: SubmissionEntry::new(0, NamespaceId::NONE),
+    let request_of = |cmd: &PassthruCmd| Request {
+        entry: cmd.entry(),
         namespace,
         node,
         mode: mode(open),
@@ -287,7 +290,24 @@ fn issue_to(
         metadata: None,
         timeout: None,
     };
-    let cmd = read_command(&mut issue, operation.form, &mut request.entry)?;
+    // Each form by itself puts the entry where it stays: what comes from several
+    // places is moved once more.
+    let mut request;
+    let cmd: PassthruCmd;
+    match operation.form {
+        Form::Large => {
+            cmd = issue.payload()?;
+            request = request_of(&cmd);
+        }
+        Form::Inline => {
+            cmd = inline_command(&issue)?;
+            request = request_of(&cmd);
+        }
+        Form::Indirect => {
+            cmd = indirect_command(&mut issue)?;
+            request = request_of(&cmd);
+        }
+    }
     if cmd.flags != 0 {
         return Err(EINVAL);
     }

@@ -47,7 +47,7 @@ impl Issue {
             )
         };
         // SAFETY: The function says so by what it returns.
-        unsafe { self.imported(imported, iter) }
+        unsafe { self.imported(imported, &iter) }
     }
 
     /// As [`Self::registered`], of the pieces that `count` vectors at `address`
@@ -75,7 +75,7 @@ impl Issue {
             )
         };
         // SAFETY: As in `registered`.
-        unsafe { self.imported(imported, iter) }
+        unsafe { self.imported(imported, &iter) }
     }
 
     /// # Safety
@@ -84,48 +84,50 @@ impl Issue {
     unsafe fn imported(
         &self,
         imported: c_int,
-        iter: MaybeUninit<bindings::iov_iter>,
+        iter: &MaybeUninit<bindings::iov_iter>,
     ) -> Result<RegisteredBuffer<'_>> {
         // Which is a call.
         if imported != 0 {
             to_result(imported)?;
         }
-        // SAFETY: By the safety requirement.
-        let iter = unsafe { iter.assume_init() };
-        Ok(RegisteredBuffer { iter, _issue: self })
+        // SAFETY: By the safety requirement. io_uring makes iterators over
+        // `bio_vec`s only.
+        //
+        // INVARIANT: As io_uring says.
+        unsafe {
+            let iter = iter.assume_init_ref();
+            let memory = iter.__bindgen_anon_1.__bindgen_anon_1.as_ref();
+            Ok(RegisteredBuffer {
+                list: memory.__bindgen_anon_1.bvec,
+                pieces: iter.__bindgen_anon_2.nr_segs,
+                skip: iter.iov_offset,
+                length_bytes: memory.count,
+                _issue: self,
+            })
+        }
     }
 }
 
 /// Part of a registered buffer. It stays in place until the command that it was
 /// registered for is completed.
+///
+/// # Invariants
+///
+/// `list` points to so many valid pieces, until the command is completed. They
+/// hold `length_bytes` after the first `skip`.
 pub(crate) struct RegisteredBuffer<'a> {
-    iter: bindings::iov_iter,
+    list: *const bindings::bio_vec,
+    pieces: usize,
+    /// How many bytes of the first piece come before the buffer.
+    skip: usize,
+    length_bytes: usize,
     _issue: &'a Issue,
 }
 
 impl RegisteredBuffer<'_> {
-    /// The list of pieces, from where the buffer begins. It lives until the
-    /// command is completed.
-    fn list(&self) -> *const bindings::bio_vec {
-        // SAFETY: io_uring makes iterators over `bio_vec`s only.
-        unsafe {
-            self.iter
-                .__bindgen_anon_1
-                .__bindgen_anon_1
-                .as_ref()
-                .__bindgen_anon_1
-                .bvec
-        }
-    }
-
-    /// Where that is.
+    /// Where the list of pieces is, from where the buffer begins.
     pub(super) fn list_address(&self) -> usize {
-        self.list().addr()
-    }
-
-    pub(crate) fn length_bytes(&self) -> usize {
-        // SAFETY: io_uring made the iterator.
-        unsafe { self.iter.__bindgen_anon_1.__bindgen_anon_1.as_ref() }.count
+        self.list.addr()
     }
 
     /// Maps the first bytes of the buffer, at most so many, for a device that
@@ -141,9 +143,7 @@ impl RegisteredBuffer<'_> {
         limit_bytes: usize,
         direction: Direction,
     ) -> Result<Option<FewSegments>> {
-        // SAFETY: io_uring made the iterator, over so many pieces.
-        let pieces = unsafe { self.iter.__bindgen_anon_2.nr_segs };
-        if pieces > FewSegments::MAX {
+        if self.pieces > FewSegments::MAX {
             return Ok(None);
         }
         // SAFETY: io_uring keeps the pages of a registered buffer until the
@@ -168,9 +168,10 @@ impl RegisteredBuffer<'_> {
 
     fn pieces(&self, limit_bytes: usize) -> Pieces<'_> {
         Pieces {
-            next: self.list(),
-            skip: self.iter.iov_offset,
-            left: self.length_bytes().min(limit_bytes),
+            // INVARIANT: By the invariant of the buffer.
+            next: self.list,
+            skip: self.skip,
+            left: self.length_bytes.min(limit_bytes),
             _buffer: self,
         }
     }
