@@ -54,8 +54,7 @@ impl Issue {
     /// A copy of the part of `sqe->cmd` that entries of any size have, made
     /// once.
     pub(crate) fn narrow_payload(&self) -> [u32; 4] {
-        // SAFETY: An entry has 16 bytes of payload at least; see `payload`.
-        unsafe { self.payload_place().cast::<[u32; 4]>().read_unaligned() }
+        self.copy_payload()
     }
 
     /// The file it is issued on.
@@ -88,26 +87,35 @@ impl Issue {
         Ok(self.copy_payload())
     }
 
-    /// Where `sqe->cmd` begins.
-    fn payload_place(&self) -> *const u64 {
-        // SAFETY: By the requirement of `new`, the command is valid, and its entry
-        // is as long as it is being issued.
-        unsafe { (*self.command.as_ptr()).sqe.byte_add(bindings::SQE_CMD) }.cast()
-    }
-
     /// `T` must be no larger than the payload of the entry.
     #[inline(always)]
     fn copy_payload<T: FromBytes>(&self) -> T {
+        // SAFETY: The payload is the end of the command's entry, so large by the
+        // callers' checks.
+        unsafe { self.copy_entry(bindings::SQE_CMD) }
+    }
+
+    /// A copy of what is so many bytes into the entry, each word of it read once:
+    /// nobody keeps the process from writing to it.
+    ///
+    /// # Safety
+    ///
+    /// The entry must have a `T` there.
+    #[inline(always)]
+    unsafe fn copy_entry<T: FromBytes>(&self, at_bytes: usize) -> T {
         const { assert!(size_of::<T>() % size_of::<u64>() == 0) };
+        // SAFETY: By the requirement of `new`, the command is valid, and its entry
+        // is as long as it is being issued.
+        let entry = unsafe { (*self.command.as_ptr()).sqe };
         let mut copy = MaybeUninit::<T>::uninit();
-        let from = self.payload_place();
         let to = copy.as_mut_ptr().cast::<u64>();
         for word in 0..size_of::<T>() / size_of::<u64>() {
-            // SAFETY: The payload is the end of the command's entry, so large by
-            // the callers' checks, and aligned as the entry is. Nobody keeps the
-            // process from writing to it, so that each word is one access. `to`
-            // has room for as many.
-            unsafe { to.add(word).write_unaligned(from.add(word).read_volatile()) };
+            // SAFETY: By the safety requirement; entries and what is in them are
+            // aligned to words. `to` has room for as many.
+            unsafe {
+                let from = entry.byte_add(at_bytes).cast::<u64>().add(word);
+                to.add(word).write_unaligned(from.read_volatile());
+            }
         }
         // SAFETY: All of it was written; any bytes are a `T`.
         unsafe { copy.assume_init() }
@@ -122,17 +130,8 @@ impl Issue {
     /// A copy of the first 64 bytes of the entry, made once.
     pub(crate) fn plain_entry<T: FromBytes>(&self) -> T {
         const { assert!(size_of::<T>() == 64) };
-        let mut copy = T::new_zeroed();
-        // SAFETY: The entry of a command that is being issued is valid, and no
-        // entry is shorter. As for the rest, see `copy_payload`.
-        unsafe {
-            core::ptr::copy_nonoverlapping(
-                (*self.command.as_ptr()).sqe.cast::<u8>(),
-                (&raw mut copy).cast::<u8>(),
-                size_of::<T>(),
-            );
-        }
-        copy
+        // SAFETY: No entry is shorter.
+        unsafe { self.copy_entry(0) }
     }
 
     /// Has the result written to the memory of the process. To be called before
