@@ -5,6 +5,7 @@ A soak takes hours, and may be interrupted: which lines of the table have passed
 run again by the next `make soak` while module and tests are the same. The figures are written line by line.
 """
 
+import fcntl
 import json
 import re
 import subprocess
@@ -52,13 +53,16 @@ class Soak:
         self.commit = _git("rev-parse", "--short", "HEAD")
         self.file = cache_dir() / "soak.json"
         self.lines: list[Line] = []
-        self.due: dict[str, int] = {}
+        self.due = {self.kernel: due}
+        self._read()
+
+    def _read(self) -> None:
+        """What was found until now; a soak of the other kernel may run beside this one."""
         if self.file.exists():
             kept = json.loads(self.file.read_text())
             if kept["state"] == self.state:
                 self.lines = [Line(**line) for line in kept["lines"]]
-                self.due = kept["due"]
-        self.due[self.kernel] = due
+                self.due = kept["due"] | {self.kernel: self.due[self.kernel]}
 
     def passed_before(self, tests: Iterable[Test]) -> list[Line]:
         """Which of the tests need not run again."""
@@ -69,6 +73,12 @@ class Soak:
         """One that was run."""
         line = Line(self.kernel, test.name, test.scaled, len(test.report.passed), len(test.report.failed),
                     test.took, time.strftime("%Y-%m-%d", time.gmtime()), self.commit)
+        with open(cache_dir() / "soak.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._read()
+            self._keep(line)
+
+    def _keep(self, line: Line) -> None:
         self.lines = [other for other in self.lines if (other.kernel, other.name) != (line.kernel, line.name)] + [line]
         kept = {"state": self.state, "due": self.due, "lines": [asdict(line) for line in self.lines]}
         self.file.write_text(json.dumps(kept, indent=1))
