@@ -193,7 +193,6 @@ static int subscribe(struct failing *failing)
 	int fd = controller_open(&failing->nodes.controller, O_RDONLY), result, i;
 	struct io_uring_buf_ring *buffers;
 	struct io_uring_cqe *cqe;
-	struct io_uring_sqe *sqe;
 	struct io_uring ring;
 
 	if (fd < 0 || io_uring_queue_init(4, &ring, 0))
@@ -204,13 +203,7 @@ static int subscribe(struct failing *failing)
 				      io_uring_buf_ring_mask(BUFFERS), i);
 	io_uring_buf_ring_advance(buffers, BUFFERS);
 	lseek(fd, 0, SEEK_SET);
-	sqe = io_uring_get_sqe(&ring);
-	io_uring_prep_rw(IORING_OP_URING_CMD, sqe, fd, NULL, 0, 0);
-	sqe->cmd_op = NVME_URING_CMD_EVENTS;
-	sqe->uring_cmd_flags = IORING_URING_CMD_MULTISHOT;
-	sqe->flags |= IOSQE_BUFFER_SELECT;
-	sqe->buf_group = GROUP;
-	memcpy(sqe->cmd, &wish, sizeof(wish));
+	subscribe_prepare(&ring, fd, GROUP, wish);
 	failing_arm(failing, failing->nth);
 	result = io_uring_submit(&ring);
 	if (result == 1)
