@@ -141,17 +141,9 @@ TEST_F_TIMEOUT(rings, have_payloads_up_to_what_the_controller_takes, 60)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_LENGTH(sizes); i++) {
-		struct envelope in = envelope_new(sizes[i] + i), out = envelope_new(sizes[i] + i);
+		struct envelope in, out;
 
-		*in.call = (struct nvme_call){
-			.size = CALL_BYTES, .family = NVME_CALL_IO, .command = IO_WRITE, .nsid = 1,
-			.cdw10 = 8 * DEPTH, .cdw12 = sizes[i] / BLOCK - 1, .size_in = sizes[i],
-		};
-		*out.call = *in.call;
-		out.call->command = IO_READ;
-		out.call->size_out = out.call->size_in;
-		out.call->size_in = 0;
-		pattern_fill(in.payload, sizes[i], i + 1);
+		envelope_write_and_read(&in, &out, 8 * DEPTH, sizes[i], i + 1, i);
 		ASSERT_EQ(0, envelope_run(&self->ring, self->nodes.ns, in.call, variant->sqe_flags));
 		EXPECT_EQ(0, in.call->status);
 		ASSERT_EQ(0, envelope_run(&self->ring, self->nodes.ns, out.call, variant->sqe_flags));

@@ -81,6 +81,22 @@ void envelope_read(struct nvme_call *call, unsigned int nsid, __u64 tag)
 	};
 }
 
+void envelope_write_and_read(struct envelope *in, struct envelope *out, unsigned int lba,
+			     unsigned int bytes, unsigned int seed, unsigned int spare)
+{
+	*in = envelope_new(bytes + spare);
+	*out = envelope_new(bytes + spare);
+	*in->call = (struct nvme_call){
+		.size = CALL_BYTES, .family = NVME_CALL_IO, .command = IO_WRITE, .nsid = 1,
+		.cdw10 = lba, .cdw12 = bytes / BLOCK - 1, .size_in = bytes,
+	};
+	*out->call = *in->call;
+	out->call->command = IO_READ;
+	out->call->size_in = 0;
+	out->call->size_out = bytes;
+	pattern_fill(in->payload, bytes, seed);
+}
+
 int envelope_pass(int fd, enum nvme_call_family family, struct nvme_passthru_cmd64 *command,
 		  struct nvme_call *answer)
 {

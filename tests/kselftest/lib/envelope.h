@@ -55,6 +55,14 @@ int envelope_run(struct ring *ring, int fd, struct nvme_call *call, unsigned int
 void envelope_read(struct nvme_call *call, unsigned int nsid, __u64 tag);
 
 /*
+ * Two new envelopes: a write of so many bytes from a block on, with the pattern
+ * of @seed, and a read of the same. Each has room for @spare bytes more, and so
+ * begins at another place in a page.
+ */
+void envelope_write_and_read(struct envelope *in, struct envelope *out, unsigned int lba,
+			     unsigned int bytes, unsigned int seed, unsigned int spare);
+
+/*
  * The same command with the same data as by NVME_IOCTL_ADMIN64_CMD or IO64_CMD;
  * what passthru() returns. The answer is left in @call.
  */
