@@ -38,7 +38,6 @@ FIXTURE_VARIANT(sleeping)
  * ACPI event, QEMU has nothing while the machine idles.
  */
 FIXTURE_VARIANT_ADD(sleeping, to_idle) { "freeze", "platform" };
-FIXTURE_VARIANT_ADD(sleeping, to_ram_devices_only) { "mem", "devices" };
 FIXTURE_VARIANT_ADD(sleeping, to_ram) { "mem", "none" };
 
 FIXTURE_SETUP(sleeping)
@@ -72,7 +71,7 @@ FIXTURE_TEARDOWN(sleeping)
 	passthru_close(&self->nodes);
 }
 
-/* Until the alarm, or, if only devices are to sleep, for the five seconds that pm_test has. */
+/* Until the alarm, or, if the processors are to stay awake, for the five seconds that pm_test has. */
 static int sleep_in(const char *state, const char *level)
 {
 	int error = 0;
