@@ -10,7 +10,8 @@ each run, unless @noload says that the program does so itself. What takes long a
 find is left to `make soak`: @soak. The debug kernel, where all takes several times as long, runs in `make check-debug`
 what is marked @check-debug, and the rest in the soak. What the stock kernel has no means for, failures on demand, is
 for the debug kernel alone, @debug; what that one has none for, virtual functions, for the stock kernel alone, @stock.
-A program which does more for a higher SCALE by itself is @scaled.
+A program which does more for a higher SCALE by itself is @scaled; on the debug kernel, where that would take days, it
+does so only if it is marked @check-debug, too.
 """
 
 import os
@@ -145,8 +146,8 @@ def scale() -> int:
 
 
 def _command(tests: list[Test], mark: str) -> str:
-    return f"export SCALE={scale()}\n" + "\n".join(
-        ("NVME_RS_LEAKS=after " if test.scan else "") + shlex.join([
+    return "\n".join(
+        f"SCALE={scale() if test.scaled else 1} NVME_RS_LEAKS={'after' if test.scan else ''} " + shlex.join([
             "run-test", mark, str(number), str(test.seconds), "load" if test.load else "noload", " ".join(test.parameters),
             test.program, *test.arguments,
         ])
