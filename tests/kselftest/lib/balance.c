@@ -371,7 +371,8 @@ int balance_write(struct balance *balance, unsigned int number, bool disturbed)
 
 int balance_reconcile(unsigned int rounds)
 {
-	char module[300], command[1024], output[8192] = "";
+	static char output[1 << 16];
+	char module[300], command[1024];
 	int error = module_path(module, sizeof(module)), status;
 	unsigned int i, length;
 

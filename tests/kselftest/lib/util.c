@@ -107,6 +107,7 @@ void *bad_address(void)
 
 int run(const char *command, char *output, size_t size)
 {
+	char rest[512];
 	size_t length;
 	int status;
 	FILE *pipe;
@@ -116,6 +117,9 @@ int run(const char *command, char *output, size_t size)
 		return -errno;
 	length = fread(output, 1, size - 1, pipe);
 	output[length] = '\0';
+	/* Who is cut short fails. */
+	while (fread(rest, 1, sizeof(rest), pipe) > 0)
+		;
 	status = pclose(pipe);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -EINTR;
 }
