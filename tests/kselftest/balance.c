@@ -19,7 +19,6 @@
 #include "lib/trace.h"
 #include "lib/util.h"
 
-#define TIMES_MOST 20
 #define RESET_MS (30000 * patience())
 #define RESCANS 20
 
@@ -273,10 +272,9 @@ FIXTURE_TEARDOWN(balance)
 TEST_F_TIMEOUT(balance, of_commands_and_events, 600)
 {
 	struct balance *balance = &self->balance;
-	unsigned int i, j, times = (patience() > 1 ? 3 : 1) * scale();
+	unsigned int i, j, times = repeats(patience() > 1 ? 3 : 1);
 	unsigned int rounds, times_a_round;
 
-	times = times < TIMES_MOST ? times : TIMES_MOST;
 	/* When the controller has gone, everybody begins anew. */
 	rounds = variant->goes ? times : 1;
 	times_a_round = times / rounds;

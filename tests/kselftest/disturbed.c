@@ -15,7 +15,7 @@
 #include "lib/util.h"
 
 #define DEPTH 32
-#define TIMES 3
+#define TIMES repeats(3)
 #define ENABLED "pci_nvme_mmio_start_success*"
 #define FUNCTION_RESET "pci_nvme_pci_reset*"
 

@@ -11,7 +11,7 @@
 #include "lib/util.h"
 
 #define DEPTH 32
-#define TIMES 3
+#define TIMES repeats(3)
 /* The alarm must not come before the system sleeps: it would not come again. */
 #define SLEEP_SECONDS (patience() > 1 ? "+20" : "+8")
 #define ENABLED "pci_nvme_mmio_start_success*"

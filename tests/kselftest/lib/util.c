@@ -14,6 +14,9 @@
 
 #include "util.h"
 
+/* Before a release it is worth 200. */
+#define REPEATS_MOST 20
+
 /* A child that hangs would keep the module in use after its parent was killed. */
 static void end_with_parent(void)
 {
@@ -122,6 +125,13 @@ int run(const char *command, char *output, size_t size)
 		;
 	status = pclose(pipe);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -EINTR;
+}
+
+int repeats(int at_least)
+{
+	int times = at_least * scale();
+
+	return times < REPEATS_MOST ? times : REPEATS_MOST;
 }
 
 long locked_kb(void)

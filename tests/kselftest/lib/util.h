@@ -54,6 +54,9 @@ int write_file(const char *path, const char *text);
 /* By how much to multiply how often something is repeated: SCALE of the environment. */
 unsigned int scale(void);
 
+/* How often what the controller has to survive is to happen: so often, or more with a higher SCALE. */
+int repeats(int at_least);
+
 /* How much memory the process has locked, kilobytes. */
 long locked_kb(void);
 
