@@ -130,10 +130,7 @@ pub(super) unsafe fn finish(
     }
     // SAFETY: By the invariant of `Data`; this is the only use.
     drop(unsafe { Pins::from_raw(data.held, data.pins) });
-    let end = End::large(Outcome {
-        result: data.result,
-        res: data.res,
-    });
+    let end = End::large(data.outcome());
     // SAFETY: By the safety requirement.
     unsafe { done(command, end, flags) };
 }
@@ -153,10 +150,7 @@ unsafe fn finish_elsewhere(
     let place = data.pins.take_word();
     // SAFETY: By the invariant of `Data`; this is the only use.
     drop(unsafe { Pins::from_raw(data.held, data.pins) });
-    let outcome = Outcome {
-        result: data.result,
-        res: data.res,
-    };
+    let outcome = data.outcome();
     let end = match data.reply {
         // SAFETY: By the invariant of `Data`; this is the only use. As for the
         // command, by the safety requirement.

@@ -89,6 +89,15 @@ struct Data {
     pins: RawPins,
 }
 
+impl Data {
+    fn outcome(&self) -> Outcome {
+        Outcome {
+            result: self.result,
+            res: self.res,
+        }
+    }
+}
+
 const _: () = {
     let pdu = offset_of!(bindings::io_uring_cmd, pdu);
     assert!(size_of::<Data>() <= offset_of!(bindings::io_uring_cmd, unused) - pdu);
