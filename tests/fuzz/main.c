@@ -148,7 +148,7 @@ int main(int count, char **words)
 	uint64_t seed;
 	int error;
 
-	calls *= scale() < SCALE_MOST ? scale() : SCALE_MOST;
+	calls *= scale_up_to(SCALE_MOST);
 	getrandom(&seed, sizeof(seed), 0);
 	if (count > 1)
 		seed = strtoull(words[1], NULL, 0);

@@ -90,7 +90,7 @@ static long fetch_one(int fd, unsigned long long number)
 
 TEST_F(bound, holds_in_a_storm)
 {
-	unsigned int reports = REPORTS * (scale() < SCALE_MOST ? scale() : SCALE_MOST);
+	unsigned int reports = REPORTS * scale_up_to(SCALE_MOST);
 	const struct controller *controller = &self->liar.controller;
 	struct nvme_event_info info = { .size = sizeof(info) };
 	struct fetcher fetchers[READERS] = {};

@@ -63,7 +63,7 @@ static long read_all(void *argument)
 
 TEST(providers_come_and_go_while_others_work)
 {
-	unsigned int cycles = CYCLES * (scale() < SCALE_MOST ? scale() : SCALE_MOST);
+	unsigned int cycles = CYCLES * scale_up_to(SCALE_MOST);
 	struct nvme_event_mode mode = { .size = sizeof(mode), .reading = NVME_EVENT_SHARED };
 	struct nvme_event_info info = { .size = sizeof(info) };
 	struct nvme_event_filter filter = { .size = sizeof(filter) };

@@ -160,7 +160,7 @@ static long read_events(void *argument)
 TEST_F_TIMEOUT(cpus, events_are_read_while_commands_run, 3600)
 {
 	struct load *load = &self->loads[self->count];
-	unsigned int factor = scale() < SCALE_MOST ? scale() : SCALE_MOST;
+	unsigned int factor = scale_up_to(SCALE_MOST);
 	struct reader reader = { .fd = controller_open(&self->nodes.controller, O_RDONLY) };
 	unsigned long raised = 0;
 	struct call call;

@@ -127,6 +127,11 @@ int run(const char *command, char *output, size_t size)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -EINTR;
 }
 
+unsigned int scale_up_to(unsigned int most)
+{
+	return scale() < most ? scale() : most;
+}
+
 int repeats(int at_least)
 {
 	int times = at_least * scale();

@@ -54,6 +54,9 @@ int write_file(const char *path, const char *text);
 /* By how much to multiply how often something is repeated: SCALE of the environment. */
 unsigned int scale(void);
 
+/* As scale(), where more repetitions than that find nothing more. */
+unsigned int scale_up_to(unsigned int most);
+
 /* How often what the controller has to survive is to happen: so often, or more with a higher SCALE. */
 int repeats(int at_least);
 
