@@ -5,6 +5,7 @@
 //! No lock of its own: the admin queue and each I/O queue have theirs.
 
 mod abort;
+mod completion;
 
 use kernel::{
     device::{Bound, Device},
@@ -12,22 +13,16 @@ use kernel::{
 };
 
 use crate::{
-    engine::{
-        aborts::AbortSlot,
-        command_table::{Claim, CommandTable, Slot},
-    },
+    engine::command_table::{Claim, CommandTable, Slot},
     glue::dma::DmaDevice,
     pcie::queue::QueuePair,
-    spec::{
-        command::{CommandId, DmaAddress, SubmissionEntry},
-        completion::CompletionEntry,
-    },
+    spec::command::{CommandId, DmaAddress, SubmissionEntry},
 };
 
-pub(super) use self::abort::Overdue;
+pub(super) use self::{abort::Overdue, completion::Completed};
 
 use super::{
-    outstanding::{outcome, Abortion, Ending, Outstanding, Owner, Patience, Remains, Tell},
+    outstanding::{Ending, Outstanding, Owner, Patience},
     scratch::Scratch,
 };
 
@@ -49,18 +44,6 @@ pub(super) enum Refusal {
     /// For the moment: there is no room, or the queue is frozen.
     NotNow,
     Closed,
-}
-
-/// Whose command a completion was for.
-pub(super) enum Completed {
-    /// Somebody who was told, or will be.
-    Told,
-    /// Nobody that can be told here: there is something to clear away.
-    ToClear,
-    EventRequest,
-    Abort(AbortSlot),
-    /// It was not outstanding.
-    Unknown(CommandId),
 }
 
 /// The queues and what is outstanding.
@@ -249,7 +232,7 @@ impl CommandQueue {
     }
 
     /// Puts a command into the submission queue. The controller looks at it
-    /// when its doorbell is rung with [`Self::tail`]. If it is not submitted,
+    /// when its doorbell is rung with what [`Self::take_tail`] gives. If it is not submitted,
     /// `owner` is dropped. `entry` is given its id.
     pub(super) fn submit(
         &mut self,
@@ -282,129 +265,5 @@ impl CommandQueue {
             return Err(Refusal::NotNow);
         }
         Ok(id)
-    }
-
-    /// Takes the next completion, if there is one, and tells whose it is.
-    #[inline(always)]
-    pub(super) fn complete(&mut self, tell: &mut Tell<'_>) -> Option<(CompletionEntry, Completed)> {
-        let entry = self.pair.pop()?;
-        // How most commands end.
-        if let Some(ring) = self
-            .commands
-            .take_part(entry.command_id(), Outstanding::take_mere_ring)
-        {
-            tell.end(ring, outcome(&entry));
-            return Some((entry, Completed::Told));
-        }
-        let completed = self.complete_other(entry, tell);
-        Some((entry, completed))
-    }
-
-    /// Handles a completion that is for something else than a command of a ring
-    /// of which nothing but the ring is left.
-    #[inline(never)]
-    fn complete_other(&mut self, entry: CompletionEntry, tell: &mut Tell<'_>) -> Completed {
-        let id = entry.command_id();
-        let Ok(command) = self.commands.get_mut(id) else {
-            return Completed::Unknown(id);
-        };
-        let abortion = command.abortion;
-        let aborted = abortion == Abortion::Sent;
-        let owner = match &mut command.owner {
-            Owner::Ring {
-                command: ring,
-                memory,
-            } => {
-                let scratch = match memory.take_call() {
-                    Some(call) => call.complete(ring.take(), entry),
-                    None => {
-                        let scratch = memory.release(&self.device);
-                        if let Some(ring) = ring.take() {
-                            tell.end(ring, outcome(&entry));
-                        }
-                        scratch
-                    }
-                };
-                return self.ring_told(id, abortion, scratch);
-            }
-            owner => core::mem::replace(owner, Owner::Completed),
-        };
-        let completed = match owner {
-            Owner::EventRequest => Completed::EventRequest,
-            Owner::Abort(slot) => Completed::Abort(slot),
-            Owner::Driver(waiter) | Owner::Process(waiter) => {
-                waiter.wake(Ending::Completed(entry));
-                Completed::Told
-            }
-            Owner::Ring { .. } => Completed::Told,
-            Owner::Orphan(transfer) => {
-                self.bury(id, Remains::Transfer(transfer));
-                return Completed::ToClear;
-            }
-            // The second completion of one command.
-            Owner::Buried(remains) => {
-                self.bury(id, remains);
-                return Completed::Unknown(id);
-            }
-            Owner::Completed if aborted => Completed::Unknown(id),
-            Owner::Completed => Completed::Told,
-        };
-        if !aborted {
-            // It is there: it was found by its id.
-            let _ = self.commands.take(self.commands.index(id));
-        }
-        completed
-    }
-
-    /// The ring of command `id`, which is over, knows. What is in the slot stays
-    /// where it is.
-    fn ring_told(
-        &mut self,
-        id: CommandId,
-        abortion: Abortion,
-        scratch: Option<KBox<Scratch>>,
-    ) -> Completed {
-        if let Some(scratch) = scratch.and_then(|scratch| self.keep_scratch(scratch)) {
-            self.bury(id, Remains::Scratch(scratch));
-            return Completed::ToClear;
-        }
-        if abortion != Abortion::Sent {
-            self.commands.discard(self.commands.index(id));
-        } else if let Ok(command) = self.commands.get_mut(id) {
-            command.owner = Owner::Completed;
-        }
-        Completed::Told
-    }
-
-    fn bury(&mut self, id: CommandId, remains: Remains) {
-        if let Ok(command) = self.commands.get_mut(id) {
-            command.owner = Owner::Buried(remains);
-            self.to_clear = true;
-        }
-    }
-
-    /// What is left of a command, to be given back outside of locks. Each is
-    /// returned once.
-    pub(super) fn take_buried(&mut self) -> Option<Remains> {
-        if !core::mem::take(&mut self.to_clear) {
-            return None;
-        }
-        let mut found = None;
-        self.commands.for_each_mut(|id, command| {
-            if found.is_none() && matches!(command.owner, Owner::Buried(_)) {
-                let owner = core::mem::replace(&mut command.owner, Owner::Completed);
-                found = Some((id, command.abortion, owner));
-            }
-        });
-        let (id, abortion, owner) = found?;
-        // There may be more.
-        self.to_clear = true;
-        if abortion != Abortion::Sent {
-            let _ = self.commands.remove(id);
-        }
-        match owner {
-            Owner::Buried(remains) => Some(remains),
-            _ => None,
-        }
     }
 }
