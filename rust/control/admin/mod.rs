@@ -248,7 +248,7 @@ impl AdminQueue {
     ///
     /// # Errors
     ///
-    /// EBUSY before [`Self::cancel`].
+    /// EBUSY before [`Submission::cancel`](super::submit::Submission).
     pub(crate) fn empty(&self) -> Result {
         let mut state = self.state.lock();
         state.queue.empty(ENTRIES)?;

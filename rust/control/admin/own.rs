@@ -49,7 +49,7 @@ impl AdminQueue {
     /// controller is disabled if this returns [`AdminError::Unanswered`].
     ///
     /// A controller that does not answer is looked after by whoever calls
-    /// [`Self::look_for_overdue`].
+    /// [`Submission::look_for_overdue`](crate::control::submit::Submission).
     pub(crate) fn execute(
         &self,
         mut entry: SubmissionEntry,

@@ -236,7 +236,7 @@ impl IoQueue {
     }
 
     /// Lets commands wait that are submitted from now on. Those that were
-    /// checked before will be [`SubmitError::Outdated`].
+    /// checked before will be [outdated](super::submit::SubmitError::Outdated).
     pub(super) fn freeze(&self, epoch: Epoch) {
         let mut state = self.state.lock();
         state.queue.freeze(true);
@@ -244,7 +244,7 @@ impl IoQueue {
         self.room.notify_all();
     }
 
-    /// Takes commands again. Those that waited are [`SubmitError::Outdated`].
+    /// Takes commands again. Those that waited are outdated.
     pub(super) fn thaw(&self, epoch: Epoch) {
         let mut state = self.state.lock();
         state.queue.freeze(false);

@@ -7,13 +7,13 @@
 //! user's command. What differs between commands stands in two tables: a
 //! command is a row of [`table`], a feature a row of [`feature`].
 //!
-//! - [`permission`]: nobody, an administrator, or anyone.
+//! - [`permission()`]: nobody, an administrator, or anyone.
 //! - [`implied`]: how long the buffers of the command have to be.
 //! - [`extent_bytes`], [`page_length`]: how much data the controller had.
 //! - [`census`]: all opcodes at once, for those who want to know beforehand.
 //! - [`OpcodeFacts`]: what holds for an opcode, to be known beforehand.
-//! - [`effect`]: what must be quiet meanwhile, what is stale afterwards.
-//! - [`lesson`]: what a completed command changed for the driver and for those
+//! - [`effect()`]: what must be quiet meanwhile, what is stale afterwards.
+//! - [`lesson()`]: what a completed command changed for the driver and for those
 //!   who read events.
 //! - [`event_configuration`] and [`abort_target`]: what the driver has to look
 //!   at before it passes the command on.
