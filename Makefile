@@ -22,10 +22,22 @@ modules:
 	@scripts/check-kernel $(KDIR)
 	$(kbuild) modules
 
+# The flags matter little here: nothing but links between comments is looked at.
+rustdoc: modules
+	@OBJTREE=$(KDIR) RUST_MODFILE=./nvme_rs RUSTC_BOOTSTRAP=1 rustdoc --edition=2021 --document-private-items \
+		-Dwarnings -Arustdoc::private_intra_doc_links --cfg MODULE @$(KDIR)/include/generated/rustc_cfg \
+		-Cpanic=abort --target=$(KDIR)/scripts/target.json --sysroot=/dev/null -L $(KDIR)/rust \
+		-Zcrate-attr=no_std -Zcrate-attr='feature(arbitrary_self_types,used_with_arg)' -Zunstable-options \
+		--extern kernel --extern pin_init --extern zerocopy --extern zerocopy_derive \
+		--out-dir build/rustdoc rust/nvme_rs.rs
+
 else
 
 modules: setup-quiet
 	@scripts/in-tree make $(passed_on) modules
+
+rustdoc: setup-quiet
+	@scripts/in-tree make rustdoc
 
 endif
 
@@ -155,11 +167,12 @@ help:
 	@echo '  soak         both, with full counts; writes the figures to Documentation/testing.rst'
 	@echo '  check-host   formatting, layers, scripts and the host tests; seconds'
 	@echo '  clippy       build the module with every warning an error, in build/clippy/'
+	@echo '  rustdoc      what the comments of the module say, as pages in build/rustdoc/'
 	@echo '  kselftest    build the test programs of tests/kselftest and tests/fuzz, liar and the event providers'
 	@echo '  examples     build the programs of examples/, which send commands without a library'
 	@echo '  liburing     build the test of liburing for NVMe commands, from its source package'
 	@echo '  liar         build the controller which lies, of tests/liar'
 
-.PHONY: modules setup setup-quiet debug-kernel debug-module faulty-module providers install-provider-kit \
+.PHONY: modules rustdoc setup setup-quiet debug-kernel debug-module faulty-module providers install-provider-kit \
 	shell demo bench check check-debug soak check-host clippy kselftest liar liburing examples clean distclean \
 	help
