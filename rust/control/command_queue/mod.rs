@@ -54,6 +54,8 @@ pub(super) struct CommandQueue {
     /// For commands to come; never more than there are commands.
     spare: KVVec<KBox<Scratch>>,
     access: Access,
+    /// Whoever opens the queue, it is to be empty.
+    frozen: bool,
     to_clear: bool,
     /// What the doorbells were last rung with.
     rung_tail: u16,
@@ -80,6 +82,7 @@ impl CommandQueue {
             commands: CommandTable::new(slots, reserved).ok_or(EINVAL)?,
             spare: KVVec::with_capacity(count, GFP_KERNEL)?,
             access: Access::Closed,
+            frozen: false,
             to_clear: false,
             rung_tail: 0,
             rung_head: 0,
@@ -132,7 +135,8 @@ impl CommandQueue {
         self.pair.reset(entries)
     }
 
-    /// Opens the queues, which the controller knows now.
+    /// Opens the queues, which the controller knows now. If they are frozen,
+    /// they stay so.
     ///
     /// # Errors
     ///
@@ -141,7 +145,11 @@ impl CommandQueue {
         if self.access == Access::Retired {
             return Err(ENODEV);
         }
-        self.access = Access::Open;
+        self.access = if self.frozen {
+            Access::Frozen
+        } else {
+            Access::Open
+        };
         Ok(())
     }
 
@@ -167,8 +175,10 @@ impl CommandQueue {
         })
     }
 
-    /// Lets nobody submit for the moment, or everybody again.
+    /// Lets nobody submit for the moment, or everybody again. A queue that is
+    /// closed will be so when it is opened.
     pub(super) fn freeze(&mut self, frozen: bool) {
+        self.frozen = frozen;
         self.access = match (self.access, frozen) {
             (Access::Open, true) => Access::Frozen,
             (Access::Frozen, false) => Access::Open,
