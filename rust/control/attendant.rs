@@ -2,6 +2,7 @@
 
 //! What events make the driver do: their log pages are read, which re-arms
 //! their classes; the list of namespaces is brought up to date; udev is told.
+//! And what follows from commands of processes that were killed.
 
 use kernel::{
     new_mutex,
@@ -154,6 +155,7 @@ impl Attendant {
 impl Task for Attendant {
     fn run(&self) -> Next {
         self.announce();
+        self.controller.draw_consequences();
         loop {
             match self.controller.admin().next_duty() {
                 Duty::Nothing => return Next::Done,

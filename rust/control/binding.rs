@@ -74,6 +74,9 @@ impl Task for Watchman {
         follow(found, &self.attendant, &self.resetter);
         // Commands first: they may wait for it.
         let overdue = self.controller.look_after_commands();
+        if self.controller.has_consequences() {
+            self.attendant.queue();
+        }
         if self.controller.look_after() || overdue {
             self.resetter.queue();
         }

@@ -33,7 +33,7 @@ use super::{
     io_queue::IoQueue,
     stream::EventStream,
     submit::{Epoch, Submission},
-    turn::{Taken, Turn},
+    turn::Turn,
 };
 
 /// The I/O queues of one controller.
@@ -263,11 +263,9 @@ impl IoQueues {
     /// # Errors
     ///
     /// ERESTARTSYS if a signal arrives first, EINTR if the process is killed.
-    pub(super) fn quiesce(&self) -> Result<Quiet<'_>> {
-        let quiet = Quiet {
-            queues: self,
-            _turn: self.quiet.take(Blocking::Allowed)?,
-        };
+    pub(super) fn quiesce(self: &Arc<Self>) -> Result<Quiet> {
+        self.quiet.take(Blocking::Allowed)?.keep();
+        let quiet = Quiet(self.clone());
         self.begin_epoch(IoQueue::freeze);
         for queue in &self.queues {
             queue.drain()?;
@@ -286,13 +284,11 @@ impl IoQueues {
 }
 
 /// The controller works on no I/O command until this is dropped.
-pub(super) struct Quiet<'a> {
-    queues: &'a IoQueues,
-    _turn: Taken<'a, ()>,
-}
+pub(super) struct Quiet(Arc<IoQueues>);
 
-impl Drop for Quiet<'_> {
+impl Drop for Quiet {
     fn drop(&mut self) {
-        self.queues.begin_epoch(IoQueue::thaw);
+        self.0.begin_epoch(IoQueue::thaw);
+        self.0.quiet.end();
     }
 }

@@ -24,6 +24,7 @@
 //! - [`inquiry`]: commands of the driver's own that return data;
 //! - [`namespaces`]: which namespaces there are;
 //! - [`effects`]: what commands change besides data;
+//! - [`consequences`]: what the driver does about that;
 //! - [`turn`]: a lock whose taker can be interrupted;
 //! - [`controller`]: start, reset, stop;
 //! - [`attendant`]: what events make the driver do;
@@ -41,6 +42,7 @@ pub(crate) mod binding;
 pub(crate) mod buffers;
 pub(crate) mod call;
 mod command_queue;
+mod consequences;
 pub(crate) mod controller;
 pub(crate) mod effects;
 pub(crate) mod events;

@@ -22,6 +22,7 @@ use crate::{
 };
 
 use super::{
+    consequences::Consequences,
     scratch::{Memory, Scratch},
     transfer::Transfer,
 };
@@ -109,8 +110,8 @@ pub(super) enum Owner {
         command: Option<RingCommand>,
         memory: Memory,
     },
-    /// The process was killed; its memory stays pinned meanwhile.
-    Orphan(KBox<Transfer>),
+    /// The process was killed.
+    Orphan(Orphan),
     /// What is left of a command that is over. Memory can only be given back
     /// elsewhere.
     Buried(Remains),
@@ -118,11 +119,24 @@ pub(super) enum Owner {
     Completed,
 }
 
-/// Memory of a command that is over.
-#[expect(dead_code, reason = "only there to be dropped")]
+/// What is kept for a command nobody waits for.
+pub(super) struct Orphan {
+    /// Memory of the process, which stays pinned meanwhile.
+    pub(super) transfer: KBox<Transfer>,
+    pub(super) consequences: Option<KBox<Consequences>>,
+}
+
+/// What is left of a command that is over.
 pub(super) enum Remains {
-    Transfer(KBox<Transfer>),
-    Scratch(KBox<Scratch>),
+    Scratch(#[expect(dead_code, reason = "only there to be dropped")] KBox<Scratch>),
+    Orphan(Orphan),
+}
+
+impl Remains {
+    /// Whether there is more to be done than to give memory back.
+    pub(super) fn has_consequences(&self) -> bool {
+        matches!(self, Self::Orphan(orphan) if orphan.consequences.is_some())
+    }
 }
 
 impl Owner {

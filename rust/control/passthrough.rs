@@ -7,10 +7,7 @@ use kernel::{prelude::*, sync::Arc, time::Delta};
 use crate::{
     engine::{
         lifecycle::State,
-        policy::{
-            self, Activation, Aftermath, Change, Implied, Knowledge, Node, Permission, Quiesce,
-        },
-        record::Record,
+        policy::{self, Implied, Node, Permission},
         sgl::SglSupport,
     },
     glue::{capability::is_system_administrator, completion::Waited},
@@ -22,7 +19,8 @@ use crate::{
 
 use super::{
     binding::Binding,
-    outstanding::{Ending, Waiter},
+    consequences::Consequences,
+    outstanding::{Ending, Orphan, Waiter},
     request::{direction, patience, Answer, Given, Request, NOT_READY},
     submit::{Epoch, Submission, SubmitError},
     transfer::Transfer,
@@ -98,29 +96,30 @@ impl Binding {
     ) -> Result<Attempt> {
         let controller = self.controller();
         let epoch = controller.io_queues().epoch();
-        self.check_given(request, given)?;
-        match controller.state() {
-            State::Live => {}
-            State::New | State::Resetting => return Ok(Attempt::NotReady),
-            State::Dead | State::Deleting => return Err(ENODEV),
+        let checked = self.check_given(request, given)?;
+        let is_live = || controller.state() == State::Live;
+        if !is_live() {
+            return refused(controller.state());
         }
         if let Some(wanted) = policy::event_configuration(request.command()) {
             let merged = controller.merge_events(wanted);
             request.entry.cdw11.set(merged.0);
         }
-        let command = request.command();
-        let effect = policy::effect(command, controller.effects().of(command));
-        let quiet = match effect.before {
-            Quiesce::Nothing => None,
-            // A controller's namespaces share its queues.
-            Quiesce::Namespace(_) | Quiesce::All => Some(controller.io_queues().quiesce()?),
-        };
-        let attempt = self.send(request, epoch, waiter, provide)?;
-        if let Attempt::Completed(completion, _) = &attempt {
-            self.learn(request, (*completion).into(), effect.after);
+        let mut consequences = None;
+        if checked.concerns_driver {
+            consequences = Some(Consequences::new(controller, request)?);
+            // That may have taken long.
+            if !is_live() {
+                return refused(controller.state());
+            }
         }
-        // Only now: commands that waited go by what was learned.
-        drop(quiet);
+        let attempt = self.send(request, epoch, waiter, provide, &mut consequences)?;
+        if let (Attempt::Completed(completion, _), Some(mut consequences)) =
+            (&attempt, consequences)
+        {
+            consequences.completed(*completion);
+            consequences.draw(controller);
+        }
         Ok(attempt)
     }
 
@@ -207,13 +206,15 @@ impl Binding {
         }
     }
 
-    /// Sends a command that was checked, and waits for its end.
+    /// Sends a command that was checked, and waits for its end. Leaves nothing
+    /// of its `consequences` if they are seen to when it is over.
     fn send(
         &self,
         request: &Request<'_>,
         epoch: Epoch,
         waiter: &Arc<Waiter>,
         provide: impl FnOnce(&Request<'_>, Implied) -> Result<KBox<Transfer>>,
+        consequences: &mut Option<KBox<Consequences>>,
     ) -> Result<Attempt> {
         let controller = self.controller();
         let queue: &dyn Submission = match request.namespace {
@@ -225,7 +226,7 @@ impl Binding {
             },
         };
         let length = policy::implied(request.command(), request.format());
-        let transfer = provide(request, length)?;
+        let mut transfer = provide(request, length)?;
         let mut entry = request.entry;
         transfer.describe_in(&mut entry);
 
@@ -245,36 +246,24 @@ impl Binding {
                 Waited::Completed => break,
                 Waited::TimedOut => self.look_after_commands(),
                 Waited::Killed => {
-                    queue.abandon(id, transfer);
-                    self.look_after_commands();
-                    return Err(EINTR);
+                    let orphan = Orphan {
+                        transfer,
+                        consequences: consequences.take(),
+                    };
+                    let Some(orphan) = queue.abandon(id, waiter, orphan) else {
+                        self.look_after_commands();
+                        return Err(EINTR);
+                    };
+                    // It has just ended.
+                    transfer = orphan.transfer;
+                    *consequences = orphan.consequences;
+                    break;
                 }
             }
         }
         match waiter.ending() {
             Some(Ending::Completed(completion)) => Ok(Attempt::Completed(completion, transfer)),
             Some(Ending::Cancelled) | None => Err(EINTR),
-        }
-    }
-
-    /// Does what follows from a command.
-    fn learn(&self, request: &Request<'_>, answer: Answer, after: Aftermath) {
-        let controller = self.controller();
-        // CAST: Dword 0 is the low half.
-        let lesson = policy::lesson(request.command(), answer.status, answer.result as u32);
-        let mut again = after.controller == Knowledge::Stale;
-        match lesson.change {
-            Change::Nothing => {}
-            Change::EventConfiguration(chosen) => controller.choose_events(chosen),
-            Change::Firmware(activation) => again |= activation == Activation::Done,
-        }
-        if again {
-            controller.inquire_again();
-        } else if after.namespaces == Knowledge::Stale {
-            controller.rescan();
-        }
-        if let Some(event) = lesson.event {
-            controller.stream().post(Record::command_effect(event));
         }
     }
 }

@@ -24,9 +24,9 @@ use crate::{
 
 use super::{
     command_queue::{CommandQueue, Overdue},
-    outstanding::{Owner, Patience, Tag, Waiter},
+    consequences::Consequences,
+    outstanding::{Orphan, Owner, Patience, Remains, Tag, Waiter},
     scratch::{Memory, Scratch},
-    transfer::Transfer,
 };
 
 /// Why a command was not sent.
@@ -136,16 +136,16 @@ pub(super) trait Submission: Send + Sync {
         });
     }
 
-    /// Nobody waits for the command any more. It is aborted; what the
-    /// controller may access is kept until it is over.
-    fn abandon(&self, id: CommandId, transfer: KBox<Transfer>) {
-        // Memory is given back outside the lock.
-        let mut rejected = Some(transfer);
+    /// `waiter` does not wait for the command any more. It is aborted; what the
+    /// controller may access is kept until it is over. Returned if it is.
+    fn abandon(&self, id: CommandId, waiter: &Arc<Waiter>, orphan: Orphan) -> Option<Orphan> {
+        let mut rejected = Some(orphan);
         self.with_queue(&mut |queue| {
             rejected = rejected
                 .take()
-                .and_then(|transfer| queue.abandon(id, transfer));
+                .and_then(|orphan| queue.abandon(id, waiter, orphan));
         });
+        rejected
     }
 
     /// Has the commands aborted that a process names so, as soon as somebody
@@ -168,15 +168,34 @@ pub(super) trait Submission: Send + Sync {
         self.with_queue(&mut |queue| queue.abort_over(id));
     }
 
-    /// Gives back what abandoned commands left. Sleeps.
+    /// Gives back the memory that abandoned commands left. Sleeps.
     fn clear_away(&self) {
         loop {
             // Memory is given back outside the lock.
-            let mut buried = None;
-            self.with_queue(&mut |queue| buried = queue.take_buried());
-            if buried.is_none() {
+            let mut remains = None;
+            self.with_queue(&mut |queue| {
+                remains = queue.take_remains(|remains| !remains.has_consequences());
+            });
+            if remains.is_none() {
                 return;
             }
+        }
+    }
+
+    /// Whether abandoned commands left something.
+    fn has_remains(&self) -> bool {
+        let mut found = false;
+        self.with_queue(&mut |queue| found = queue.has_remains());
+        found
+    }
+
+    /// What is still to be done about an abandoned command that is over.
+    fn take_consequences(&self) -> Option<KBox<Consequences>> {
+        let mut remains = None;
+        self.with_queue(&mut |queue| remains = queue.take_remains(Remains::has_consequences));
+        match remains? {
+            Remains::Orphan(orphan) => orphan.consequences,
+            Remains::Scratch(_) => None,
         }
     }
 

@@ -57,6 +57,13 @@ impl<T: Copy + Unpin> Turn<T> {
         state.taken = true;
         Ok(Taken { turn: self })
     }
+
+    /// Ends a turn that was [kept](Taken::keep).
+    pub(crate) fn end(&self) {
+        self.state.lock().taken = false;
+        // All of them: one alone may be on its way out with a signal.
+        self.ended.notify_all();
+    }
 }
 
 /// Somebody's turn, until dropped.
@@ -72,12 +79,15 @@ impl<T: Copy + Unpin> Taken<'_, T> {
     pub(crate) fn set(&mut self, value: T) {
         self.turn.state.lock().value = value;
     }
+
+    /// Keeps the turn until [`Turn::end`] is called.
+    pub(crate) fn keep(self) {
+        core::mem::forget(self);
+    }
 }
 
 impl<T: Copy + Unpin> Drop for Taken<'_, T> {
     fn drop(&mut self) {
-        self.turn.state.lock().taken = false;
-        // All of them: one alone may be on its way out with a signal.
-        self.turn.ended.notify_all();
+        self.turn.end();
     }
 }

@@ -264,7 +264,7 @@ TEST_F(event, a_fetch_waits_while_the_page_is_read)
 	ASSERT_EQ(0, lie(liar, LIE_LOG_WAITS, PAGE_SMART));
 	ASSERT_EQ(0, liar_report(liar, EVENT_TEMPERATURE));
 	expect_event(_metadata, self->fd, EVENT_TEMPERATURE);
-	ASSERT_TRUE(wait_until(liar_answer(liar, QUESTION_LOG_PAGES_WAITING) == 1));
+	ASSERT_TRUE(wait_until(liar_answer(liar, QUESTION_WAITING) == 1));
 	EXPECT_EQ(-EAGAIN, fetch_event(self->fd, 1, NVME_EVENT_FETCH_NOWAIT));
 
 	/* One who waits can be killed. */
@@ -282,7 +282,7 @@ TEST_F(event, a_fetch_waits_while_the_page_is_read)
 
 	/* Nobody has read the page in their place. */
 	EXPECT_FALSE(call.returned);
-	EXPECT_EQ(1, liar_answer(liar, QUESTION_LOG_PAGES_WAITING));
+	EXPECT_EQ(1, liar_answer(liar, QUESTION_WAITING));
 	EXPECT_EQ(before + 1, log_pages_read(liar));
 	EXPECT_EQ(-EAGAIN, fetch_event(self->fd, 1, NVME_EVENT_FETCH_NOWAIT));
 
@@ -303,7 +303,7 @@ TEST_F(event, a_fetch_ends_when_the_page_cannot_be_read_any_more)
 	ASSERT_EQ(0, lie(liar, LIE_LOG_WAITS, PAGE_SMART));
 	ASSERT_EQ(0, liar_report(liar, EVENT_TEMPERATURE));
 	expect_event(_metadata, self->fd, EVENT_TEMPERATURE);
-	ASSERT_TRUE(wait_until(liar_answer(liar, QUESTION_LOG_PAGES_WAITING) == 1));
+	ASSERT_TRUE(wait_until(liar_answer(liar, QUESTION_WAITING) == 1));
 	ASSERT_EQ(0, call_start(&call, call_fetch, liar));
 	ASSERT_TRUE(call_blocks_in(&call, SYS_ioctl));
 	EXPECT_EQ(0, liar_reset(liar));

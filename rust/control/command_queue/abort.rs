@@ -4,13 +4,10 @@
 //! they take too long or nobody wants them any more: which need an Abort, and
 //! how far that is.
 
-use kernel::prelude::*;
+use kernel::sync::Arc;
 
 use crate::{
-    control::{
-        outstanding::{Abortion, Owner, Tag},
-        transfer::Transfer,
-    },
+    control::outstanding::{Abortion, Orphan, Owner, Tag, Waiter},
     glue::uring::Cancellation,
     spec::command::CommandId,
 };
@@ -27,19 +24,23 @@ pub(in crate::control) enum Overdue {
 
 impl CommandQueue {
     /// The process that waits for command `id` is killed: an Abort is wanted,
-    /// and the memory is the queue's now. Returns it if the command is over.
+    /// and what is kept for the command is the queue's now. Returns it if the
+    /// command is over.
     pub(in crate::control) fn abandon(
         &mut self,
         id: CommandId,
-        transfer: KBox<Transfer>,
-    ) -> Option<KBox<Transfer>> {
+        waiter: &Arc<Waiter>,
+        orphan: Orphan,
+    ) -> Option<Orphan> {
         match self.commands.get_mut(id) {
-            Ok(command) if matches!(command.owner, Owner::Process(_)) => {
-                command.owner = Owner::Orphan(transfer);
+            // By now the id may be another command's.
+            Ok(command) if matches!(&command.owner, Owner::Process(its) if Arc::ptr_eq(its, waiter)) =>
+            {
+                command.owner = Owner::Orphan(orphan);
                 command.want_abort();
                 None
             }
-            _ => Some(transfer),
+            _ => Some(orphan),
         }
     }
 

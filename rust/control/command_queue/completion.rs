@@ -84,8 +84,11 @@ impl CommandQueue {
                 Completed::Told
             }
             Owner::Ring { .. } => Completed::Told,
-            Owner::Orphan(transfer) => {
-                self.bury(id, Remains::Transfer(transfer));
+            Owner::Orphan(mut orphan) => {
+                if let Some(consequences) = &mut orphan.consequences {
+                    consequences.completed(entry);
+                }
+                self.bury(id, Remains::Orphan(orphan));
                 return Completed::ToClear;
             }
             // The second completion of one command.
@@ -130,22 +133,35 @@ impl CommandQueue {
         }
     }
 
-    /// What is left of a command, to be given back outside of locks. Each is
-    /// returned once.
-    pub(in crate::control) fn take_buried(&mut self) -> Option<Remains> {
+    /// Whether something is left of a command that is over.
+    pub(in crate::control) fn has_remains(&self) -> bool {
+        self.to_clear
+    }
+
+    /// What is left of a command, if it is `wanted`, to be given back outside of
+    /// locks. Each is returned once.
+    pub(in crate::control) fn take_remains(
+        &mut self,
+        wanted: impl Fn(&Remains) -> bool,
+    ) -> Option<Remains> {
         if !core::mem::take(&mut self.to_clear) {
             return None;
         }
         let mut found = None;
+        let mut others = false;
         self.commands.for_each_mut(|id, command| {
-            if found.is_none() && matches!(command.owner, Owner::Buried(_)) {
-                let owner = core::mem::replace(&mut command.owner, Owner::Completed);
-                found = Some((id, command.abortion, owner));
+            let Owner::Buried(remains) = &command.owner else {
+                return;
+            };
+            if found.is_some() || !wanted(remains) {
+                others = true;
+                return;
             }
+            let owner = core::mem::replace(&mut command.owner, Owner::Completed);
+            found = Some((id, command.abortion, owner));
         });
+        self.to_clear = others;
         let (id, abortion, owner) = found?;
-        // There may be more.
-        self.to_clear = true;
         if abortion != Abortion::Sent {
             let _ = self.commands.remove(id);
         }

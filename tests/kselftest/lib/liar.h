@@ -45,6 +45,7 @@ enum lie {
 	LIE_LOG_FAILS,
 	LIE_STATUS,
 	LIE_LOG_WAITS,
+	LIE_FORMAT_WAITS,
 };
 
 /* In an argument: of the next command of the admin queue, not of an I/O queue. */
@@ -59,7 +60,7 @@ enum question {
 	QUESTION_RESETS = 5,
 	QUESTION_IDLE_INTERRUPTS = 6,	/* still to come */
 	QUESTION_MEMORY_FAULTS = 7,	/* memory that is not there, or out of reach */
-	QUESTION_LOG_PAGES_WAITING = 8,	/* Get Log Page commands not answered */
+	QUESTION_WAITING = 8,		/* admin commands to be answered later */
 	QUESTION_ADMIN_COMMANDS = 0x100,	/* plus the opcode */
 	QUESTION_IO_COMMANDS = 0x200,
 };

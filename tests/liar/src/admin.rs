@@ -5,7 +5,7 @@
 use crate::{
     command::{Answer, Command, Status, DONE},
     controller::{Controller, IO_QUEUES, VECTORS},
-    data::{identify, log_page, EVENT_REQUESTS},
+    data::{identify, log_page, EVENT_REQUESTS, FORMATS},
     lie::Lie,
     queue::{CompletionQueue, SubmissionQueue},
 };
@@ -31,7 +31,8 @@ impl Controller {
             0x05 => self.create_completion_queue(command),
             0x06 => {
                 let set = (command.cdw11() >> 24) as u8;
-                let data = identify(command.cdw10() as u8, command.nsid(), set, &self.lies)?;
+                let cns = command.cdw10() as u8;
+                let data = identify(cns, command.nsid(), set, self.format, &self.lies)?;
                 self.send(command, &data)
             }
             0x08 => {
@@ -45,6 +46,11 @@ impl Controller {
                 Ok(Answer::Done(*self.features.get(&feature).unwrap_or(&0)))
             }
             0x0c => self.request_event(command.id()),
+            0x80 if self.lies.get(Lie::FormatWaits).is_some_and(|how| how != 0) => {
+                self.waiting.push(*command);
+                Ok(Answer::Later)
+            }
+            0x80 => self.format_nvm(command),
             0xc3 => self.invert(command),
             _ => Err(Status::INVALID_OPCODE),
         }
@@ -60,6 +66,16 @@ impl Controller {
             self.memory.write(address, &data)?;
         }
         Ok(Answer::Done(0))
+    }
+
+    fn format_nvm(&mut self, command: &Command) -> Result<Answer, Status> {
+        let format = (command.cdw10() & 0xf) as usize;
+        if format >= FORMATS.len() {
+            return Err(Status::INVALID_FIELD);
+        }
+        self.format = format;
+        self.disk.fill(0);
+        DONE
     }
 
     fn request_event(&mut self, id: u16) -> Result<Answer, Status> {

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     command::{Answer, Command, Status},
-    data::{BLOCKS, BLOCK_BYTES},
+    data::{DISK_BYTES, FORMATS},
     lie::{Lie, Lies, Told},
     memory::Memory,
     queue::{Completion, CompletionQueue, SubmissionQueue},
@@ -46,9 +46,11 @@ pub struct Controller {
     pub(crate) latched: Vec<u8>,
     /// Commands that are not completed: queue and id.
     pub(crate) hanging: Vec<(u16, u16)>,
-    /// Get Log Page commands that are answered later.
+    /// Admin commands that are answered later.
     pub(crate) waiting: Vec<Command>,
     pub(crate) disk: Vec<u8>,
+    /// Which of [`FORMATS`] namespace 1 has.
+    pub(crate) format: usize,
     pub(crate) registers: Registers,
     /// No commands are processed before.
     pub(crate) paused_until: Option<Instant>,
@@ -70,7 +72,7 @@ pub(crate) struct Counts {
 impl Controller {
     pub fn new() -> Self {
         Self {
-            disk: vec![0; BLOCKS as usize * BLOCK_BYTES],
+            disk: vec![0; DISK_BYTES],
             ..Default::default()
         }
     }
@@ -84,15 +86,20 @@ impl Controller {
         if let Some(count) = self.lies.get(Lie::IdleInterrupts) {
             self.idle_interrupts = count;
         }
-        if self.lies.get(Lie::LogWaits) == Some(0) {
+        if [Lie::LogWaits, Lie::FormatWaits]
+            .iter()
+            .any(|lie| self.lies.get(*lie) == Some(0))
+        {
             self.answer_waiting();
         }
     }
 
-    /// Forgets all lies and counts. A lie about the status is taken back.
+    /// Forgets all lies, counts and formats. A lie about the status is taken
+    /// back.
     pub fn tell_the_truth(&mut self) {
         self.lies.end();
         self.answer_waiting();
+        self.format = 0;
         if !self.is_enabled() {
             self.disable();
         }
@@ -205,12 +212,16 @@ impl Controller {
         self.conclude(sq, id, answer);
     }
 
-    /// Answers the Get Log Page commands that wait.
+    /// Answers the commands that wait, or have to wait on.
     fn answer_waiting(&mut self) {
         for command in std::mem::take(&mut self.waiting) {
-            let answer = self.get_log_page(&command);
+            let answer = self.admin_command(&command);
             self.conclude(0, command.id(), answer);
         }
+    }
+
+    pub(crate) fn block_bytes(&self) -> usize {
+        1 << FORMATS[self.format]
     }
 
     fn conclude(&mut self, sq: u16, id: u16, answer: Result<Answer, Status>) {

@@ -7,10 +7,10 @@ use crate::{
     lie::{Lie, Lies},
 };
 
-/// Bytes of a logical block.
-pub const BLOCK_BYTES: usize = 512;
-/// Logical blocks of namespace 1.
-pub const BLOCKS: u64 = 8192;
+/// Bytes of namespace 1.
+pub const DISK_BYTES: usize = 4 << 20;
+/// How long its logical blocks can be: powers of two.
+pub const FORMATS: [u8; 2] = [9, 12];
 
 /// How many Asynchronous Event Requests the controller holds.
 pub const EVENT_REQUESTS: usize = 4;
@@ -42,7 +42,13 @@ impl Structure {
 }
 
 /// What Identify returns, or what is wrong with the question.
-pub fn identify(cns: u8, nsid: u32, set: u8, lies: &Lies) -> Result<Vec<u8>, Status> {
+pub fn identify(
+    cns: u8,
+    nsid: u32,
+    set: u8,
+    format: usize,
+    lies: &Lies,
+) -> Result<Vec<u8>, Status> {
     for (lie, byte) in [(Lie::IdentifyZeros, 0), (Lie::IdentifyOnes, 0xff)] {
         if matches!(lies.get(lie), Some(of) if of == u32::from(cns) || of == 0x100) {
             return Ok(vec![byte; IDENTIFY_BYTES]);
@@ -60,7 +66,7 @@ pub fn identify(cns: u8, nsid: u32, set: u8, lies: &Lies) -> Result<Vec<u8>, Sta
         0x02 => Ok(list(nsid, lies)),
         0x06 if set == 0 => Ok(Structure::new().0),
         0x00 | 0x05 if set_of(nsid) == Some(0) && set == 0 => Ok(match cns {
-            0x00 => namespace(),
+            0x00 => namespace(format),
             _ => Structure::new().0,
         }),
         0x03 if set_of(nsid).is_some() => {
@@ -100,13 +106,17 @@ fn controller(lies: &Lies) -> Vec<u8> {
         .0
 }
 
-fn namespace() -> Vec<u8> {
-    Structure::new()
-        .put(0, &BLOCKS.to_le_bytes())
-        .put(8, &BLOCKS.to_le_bytes())
-        .put(16, &BLOCKS.to_le_bytes())
-        .put(130, &[9])
-        .0
+fn namespace(format: usize) -> Vec<u8> {
+    let blocks = (DISK_BYTES >> FORMATS[format]) as u64;
+    let mut namespace = Structure::new()
+        .put(0, &blocks.to_le_bytes())
+        .put(8, &blocks.to_le_bytes())
+        .put(16, &blocks.to_le_bytes())
+        .put(25, &[FORMATS.len() as u8 - 1, format as u8]);
+    for (number, shift) in FORMATS.iter().enumerate() {
+        namespace = namespace.put(128 + number * 4 + 2, &[*shift]);
+    }
+    namespace.0
 }
 
 /// The active namespaces above `after`.
@@ -155,7 +165,7 @@ pub fn log_page(page: u8, offset: u64, bytes: usize, lies: &Lies) -> Result<Vec<
 /// [`crate::controller`] take.
 fn effects() -> Vec<u8> {
     let mut page = Structure::new();
-    for opcode in [0x00, 0x01, 0x02, 0x04, 0x05, 0x06, 0x08, 0x09, 0x0a, 0x0c] {
+    for opcode in [0x00, 0x01, 0x02, 0x04, 0x05, 0x06, 0x08, 0x09, 0x0a, 0x0c, 0x80] {
         page = page.put(opcode * 4, &[1]);
     }
     for (opcode, effect) in [(0, 1), (1, 3), (2, 1)] {
@@ -193,12 +203,12 @@ mod tests {
 
     #[test]
     fn lists_begin_above_what_was_asked() {
-        let first = |after, lies: &Lies| identify(2, after, 0, lies).map(|list| list[0]);
+        let first = |after, lies: &Lies| identify(2, after, 0, 0, lies).map(|list| list[0]);
         assert_eq!(first(0, &Lies::default()), Ok(1));
         assert_eq!(first(1, &Lies::default()), Ok(0));
         assert_eq!(first(1, &lying(Lie::CommandSet, 9)), Ok(2));
         assert_eq!(first(0, &lying(Lie::Administrative, 0)), Ok(0));
-        let endless = identify(2, 1024, 0, &lying(Lie::EndlessList, 0)).expect("a list");
+        let endless = identify(2, 1024, 0, 0, &lying(Lie::EndlessList, 0)).expect("a list");
         assert_eq!(endless[..4], 1025_u32.to_le_bytes());
         assert_eq!(endless[4092..], 2048_u32.to_le_bytes());
     }
@@ -206,10 +216,19 @@ mod tests {
     #[test]
     fn lies_are_about_what_they_name() {
         let lies = lying(Lie::IdentifyOnes, 1);
-        assert_eq!(identify(1, 0, 0, &lies), Ok(vec![0xff; 4096]));
-        assert_ne!(identify(0, 1, 0, &lies), Ok(vec![0xff; 4096]));
+        assert_eq!(identify(1, 0, 0, 0, &lies), Ok(vec![0xff; 4096]));
+        assert_ne!(identify(0, 1, 0, 0, &lies), Ok(vec![0xff; 4096]));
         let lies = lying(Lie::IdentifyZeros, 0x100);
-        assert_eq!(identify(0x77, 0, 0, &lies), Ok(vec![0; 4096]));
+        assert_eq!(identify(0x77, 0, 0, 0, &lies), Ok(vec![0; 4096]));
+    }
+
+    #[test]
+    fn formats_have_blocks_of_their_length() {
+        let namespace = |format| identify(0, 1, 0, format, &Lies::default()).expect("namespace 1");
+        assert_eq!(namespace(0)[..4], 8192_u32.to_le_bytes());
+        assert_eq!(namespace(1)[..4], 1024_u32.to_le_bytes());
+        assert_eq!(namespace(1)[25..27], [1, 1]);
+        assert_eq!((namespace(1)[130], namespace(1)[134]), (9, 12));
     }
 
     #[test]

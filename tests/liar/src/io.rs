@@ -5,7 +5,7 @@
 use crate::{
     command::{Answer, Command, Status},
     controller::Controller,
-    data::{BLOCKS, BLOCK_BYTES},
+    data::DISK_BYTES,
     lie::Lie,
 };
 
@@ -20,16 +20,19 @@ impl Controller {
             _ => return Err(Status::INVALID_NAMESPACE),
         }
         let first = command.slba();
+        let block_bytes = self.block_bytes();
         let blocks = u64::from(command.cdw12() & 0xffff) + 1;
         let end = first.saturating_add(blocks);
         match command.opcode() {
             0x00 => return Ok(Answer::Done(0)),
-            0x01 | 0x02 if end > BLOCKS => return Err(Status::LBA_OUT_OF_RANGE),
+            0x01 | 0x02 if end > (DISK_BYTES / block_bytes) as u64 => {
+                return Err(Status::LBA_OUT_OF_RANGE)
+            }
             0x01 | 0x02 => {}
             _ => return Err(Status::INVALID_OPCODE),
         }
-        let mut position = first as usize * BLOCK_BYTES;
-        for (address, bytes) in self.pieces(command, blocks * BLOCK_BYTES as u64)? {
+        let mut position = first as usize * block_bytes;
+        for (address, bytes) in self.pieces(command, blocks * block_bytes as u64)? {
             let data = &mut self.disk[position..][..bytes as usize];
             match command.opcode() {
                 0x01 => self.memory.read(address, data)?,

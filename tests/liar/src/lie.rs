@@ -89,6 +89,8 @@ pub enum Lie {
     /// Get Log Page of that page is not answered until this is told with 0, or
     /// the truth.
     LogWaits = 37,
+    /// Format NVM is not answered until this is told with 0, or the truth.
+    FormatWaits = 38,
 }
 
 /// Set in the argument of what is told of "the next command": one of the admin
