@@ -176,8 +176,9 @@ impl IoQueues {
             };
             match queue.create(entries, notice) {
                 Ok(()) => count += 1,
-                Err(error) if count == 0 => return Err(error),
-                Err(_) => break,
+                // Fewer will do, but not a controller that does not answer.
+                Err(AdminError::Failed(_) | AdminError::Busy) if count > 0 => break,
+                Err(error) => return Err(error),
             }
         }
         Ok((count.min(interrupting), count.saturating_sub(interrupting)))

@@ -4,6 +4,7 @@
 
 #include <poll.h>
 
+#include "lib/call.h"
 #include "lib/event.h"
 #include "lib/liar.h"
 #include "lib/sysfs.h"
@@ -224,6 +225,78 @@ TEST_F(bare, takes_admin_commands_and_reports_events)
 	ASSERT_EQ(0, truth(liar));
 	EXPECT_EQ(0, liar_reset(liar));
 	EXPECT_EQ(0, liar_serves(liar));
+}
+
+/* It answers what it has to, but leaves out one of the commands after that, which it need not carry out. */
+FIXTURE(mute)
+{
+	struct liar liar;
+};
+
+FIXTURE_VARIANT(mute)
+{
+	unsigned int command;	/* its opcode, and the low byte of dword 10 */
+};
+
+FIXTURE_VARIANT_ADD(mute, about_the_second_queue) { ADMIN_CREATE_CQ | 2 << 8 };
+FIXTURE_VARIANT_ADD(mute, about_the_list_of_namespaces) { ADMIN_IDENTIFY | 2 << 8 };
+FIXTURE_VARIANT_ADD(mute, about_a_namespace) { ADMIN_IDENTIFY | 3 << 8 };
+FIXTURE_VARIANT_ADD(mute, about_effects) { ADMIN_GET_LOG_PAGE | 5 << 8 };
+
+FIXTURE_SETUP(mute)
+{
+	ASSERT_EQ(0, liar_begin(&self->liar));
+}
+
+FIXTURE_TEARDOWN(mute)
+{
+	EXPECT_EQ(0, liar_end(&self->liar));
+}
+
+static long bind_it(void *liar)
+{
+	return liar_bind(liar);
+}
+
+static long reset_it(void *liar)
+{
+	return liar_reset(liar);
+}
+
+/*
+ * The driver does not go on without the answer, and with a queue that it has
+ * closed. That it does so at once, and not after a minute, needs a controller
+ * that seems to have lost its state for a moment.
+ */
+static void not_start(struct __test_metadata *_metadata, struct liar *liar, unsigned int command,
+		      long (*start)(void *liar), long result)
+{
+	struct call call;
+
+	ASSERT_EQ(0, lie(liar, LIE_HANGS_AT, command));
+	ASSERT_EQ(0, call_start(&call, start, liar));
+	ASSERT_TRUE(wait_until(liar_answer(liar, QUESTION_HANGING) == 1));
+	ASSERT_EQ(0, lie(liar, LIE_UNREADY_ONCE, 0));
+	ASSERT_EQ(0, call_finish(&call));
+	EXPECT_EQ(result, call.result);
+	EXPECT_EQ(2, liar_told(liar));
+	EXPECT_TRUE(liar_is(liar, "dead"));
+	EXPECT_TRUE(log_has(&liar->log, "did not start: ENODEV"));
+	EXPECT_TRUE(liar_stream_has(liar, NVME_EVENT_RESET_FAILED));
+	EXPECT_EQ(-ENODEV, identify(liar->node));
+}
+
+TEST_F(mute, and_dead_until_a_reset)
+{
+	struct liar *liar = &self->liar;
+
+	not_start(_metadata, liar, variant->command, bind_it, 0);
+	ASSERT_EQ(0, truth(liar));
+	not_start(_metadata, liar, variant->command, reset_it, -ENETRESET);
+	ASSERT_EQ(0, truth(liar));
+	EXPECT_EQ(0, liar_reset(liar));
+	EXPECT_EQ(0, liar_serves(liar));
+	EXPECT_EQ(0, liar_informs(liar));
 }
 
 /* Lists of namespaces that lead nowhere. */

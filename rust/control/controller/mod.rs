@@ -282,8 +282,20 @@ impl Controller {
     fn look_after_start(&self) {
         // One that sleeps, and takes no commands, is not to be looked at.
         if self.admin.is_open() && self.has_lost_its_state() {
-            self.admin.close();
+            self.end_start();
         }
+    }
+
+    /// Has whoever starts the controller give up. Returns false, and does
+    /// nothing, if it is live.
+    fn end_start(&self) -> bool {
+        // Under the lock: a controller that goes live has an open queue.
+        let state = self.state.lock();
+        if *state == State::Live {
+            return false;
+        }
+        self.admin.close();
+        true
     }
 
     /// Whether a controller that was enabled is gone, or is not enabled any
@@ -310,12 +322,8 @@ impl Controller {
         if overdue == Overdue::Nothing {
             return false;
         }
-        if self.state() != State::Live {
-            // Whoever starts the controller waits for it, and gives up now.
-            self.admin.close();
-            return false;
-        }
-        true
+        // Whoever starts the controller waits for it, and gives up now.
+        !self.end_start()
     }
 
     /// Whether [`Self::draw_consequences`] may have something to do.
@@ -358,7 +366,11 @@ impl Controller {
     }
 
     fn step(&self, step: Step) -> Option<State> {
-        let mut state = self.state.lock();
+        self.advance(&mut self.state.lock(), step)
+    }
+
+    /// As [`Self::step`], by whoever has the lock of `state`.
+    fn advance(&self, state: &mut State, step: Step) -> Option<State> {
         *state = state.after(step).ok()?;
         self.seen_state.store(*state as u32, Release);
         Some(*state)

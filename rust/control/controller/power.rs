@@ -87,7 +87,7 @@ impl Controller {
     pub(crate) fn start(&self) {
         let mut power = self.power.lock();
         let started = self.power_on(&mut power);
-        if self.conclude(&mut power, started) && started.is_err() {
+        if let Some(Err(_)) = self.conclude(&mut power, started) {
             self.post(Lifecycle::ResetFailed);
         }
     }
@@ -181,12 +181,10 @@ impl Controller {
 
     /// Settles the state after another start, and tells of it.
     fn restarted(&self, power: &mut Power, started: Result, success: Lifecycle) {
-        let outcome = match started {
-            Ok(()) => success,
-            Err(_) => Lifecycle::ResetFailed,
-        };
-        if self.conclude(power, started) {
-            self.post(outcome);
+        match self.conclude(power, started) {
+            Some(Ok(())) => self.post(success),
+            Some(Err(_)) => self.post(Lifecycle::ResetFailed),
+            None => {}
         }
     }
 
@@ -296,18 +294,31 @@ impl Controller {
         Ok(())
     }
 
-    /// Settles the state after an attempt to start. Returns false if the driver
-    /// has begun to let go of the controller meanwhile.
-    fn conclude(&self, power: &mut Power, started: Result) -> bool {
-        if let Err(error) = started {
-            dev_err!(self.device, "controller did not start: {:?}\n", error);
-            power.on = self.power_off().is_err();
+    /// Settles the state after an attempt to start. Returns how that ended;
+    /// `None` if the driver has begun to let go of the controller meanwhile.
+    fn conclude(&self, power: &mut Power, started: Result) -> Option<Result> {
+        match started.and_then(|()| self.go_live()) {
+            Ok(state) => state.map(|_| Ok(())),
+            Err(error) => {
+                dev_err!(self.device, "controller did not start: {:?}\n", error);
+                power.on = self.power_off().is_err();
+                self.step(Step::Failed).map(|_| Err(error))
+            }
         }
-        self.step(match started {
-            Ok(()) => Step::Started,
-            Err(_) => Step::Failed,
-        })
-        .is_some()
+    }
+
+    /// Ends a start in which the controller did all it had to.
+    ///
+    /// # Errors
+    ///
+    /// ENODEV if it left a command without an answer that it had not to carry
+    /// out: nobody opens the admin queue again that was closed for that.
+    fn go_live(&self) -> Result<Option<State>> {
+        let mut state = self.state.lock();
+        if *state != State::Deleting && !self.admin.is_open() {
+            return Err(ENODEV);
+        }
+        Ok(self.advance(&mut state, Step::Started))
     }
 
     /// Lets a controller refuse something, but not keep quiet.

@@ -46,6 +46,8 @@ enum lie {
 	LIE_STATUS,
 	LIE_LOG_WAITS,
 	LIE_FORMAT_WAITS,
+	LIE_HANGS_AT,
+	LIE_UNREADY_ONCE,
 };
 
 /* In an argument: of the next command of the admin queue, not of an I/O queue. */

@@ -200,7 +200,7 @@ impl Controller {
             Some(_) => true,
             None => false,
         };
-        if deaf || self.lies.once_of(Lie::Hangs, sq).is_some() {
+        if deaf || self.hangs_at(sq, command) || self.lies.once_of(Lie::Hangs, sq).is_some() {
             self.hanging.push((sq, id));
             return;
         }
@@ -210,6 +210,12 @@ impl Controller {
             None => self.io_command(command),
         };
         self.conclude(sq, id, answer);
+    }
+
+    fn hangs_at(&mut self, sq: u16, command: &Command) -> bool {
+        let this = u32::from(command.opcode()) | (command.cdw10() & 0xff) << 8;
+        let hangs = sq == 0 && self.lies.get(Lie::HangsAt) == Some(this);
+        hangs && self.lies.once(Lie::HangsAt).is_some()
     }
 
     /// Answers the commands that wait, or have to wait on.

@@ -91,6 +91,11 @@ pub enum Lie {
     LogWaits = 37,
     /// Format NVM is not answered until this is told with 0, or the truth.
     FormatWaits = 38,
+    /// Once: the next admin command with the opcode in bits 7:0 and the low byte
+    /// of dword 10 in bits 15:8 is not completed, unless it is aborted.
+    HangsAt = 39,
+    /// Once: CSTS reads with RDY cleared.
+    UnreadyOnce = 40,
 }
 
 /// Set in the argument of what is told of "the next command": one of the admin

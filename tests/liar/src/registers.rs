@@ -8,6 +8,7 @@ use crate::{
     queue::{CompletionQueue, SubmissionQueue},
 };
 
+const CSTS: u64 = 0x1c;
 const DOORBELLS: u64 = 0x1000;
 
 /// CAP.TO, in units of 500 ms.
@@ -49,13 +50,17 @@ impl Controller {
             data.fill(0xff);
             return;
         }
-        for (position, byte) in (offset..).zip(data) {
+        let unready = offset == CSTS && self.lies.once(Lie::UnreadyOnce).is_some();
+        for (position, byte) in (offset..).zip(data.iter_mut()) {
             let [low, high] = [
                 self.register(position & !7),
                 self.register((position & !7) + 4),
             ];
             let both = (u64::from(high) << 32) | u64::from(low);
             *byte = (both >> (position % 8 * 8)) as u8;
+        }
+        if let (true, Some(first)) = (unready, data.first_mut()) {
+            *first &= !(CSTS_READY as u8);
         }
     }
 
