@@ -241,7 +241,8 @@ pub(super) enum Abortion {
     NotNeeded,
     Wanted,
     Sent,
-    /// The controller answered the Abort, whatever that did.
+    /// The controller answered the Abort, whatever that did; or it is an Abort
+    /// itself, and takes too long.
     Over,
 }
 

@@ -198,6 +198,27 @@ TEST_F(command, that_hangs_is_aborted)
 	EXPECT_EQ(0, liar_serves(&self->subject.liar));
 }
 
+/* The command it is for is over; but the Abort has a place in the queue, and so has the command's number. */
+TEST_F_TIMEOUT(command, whose_abort_is_not_answered, 60)
+{
+	struct liar *liar = &self->subject.liar;
+	struct nvme_event event;
+	unsigned int late = 0;
+
+	ASSERT_EQ(0, lie(liar, LIE_ABORTS_HANG, 0));
+	ASSERT_EQ(0, lie(liar, LIE_HANGS, 0));
+	EXPECT_EQ(STATUS_ABORTED, run_read(&self->subject, 1000) & STATUS_CODE_MASK);
+	do {
+		ASSERT_EQ(0, event_read(liar->node, &event));
+		late += event.dw0 == NVME_EVENT_COMMAND_TIMED_OUT << 8 && (event.dw1 & 0xff) == ADMIN_ABORT;
+	} while (event.dw0 != NVME_EVENT_RESET_SUCCEEDED << 8);
+	EXPECT_EQ(1, late);
+	EXPECT_TRUE(log_has(&liar->log, "admin command 0x08 timed out"));
+	ASSERT_EQ(0, truth(liar));
+	EXPECT_EQ(0, liar_serves(liar));
+	EXPECT_EQ(0, liar_informs(liar));
+}
+
 /* A reset is all that is left; what has not been completed never is a success. */
 FIXTURE(reset)
 {

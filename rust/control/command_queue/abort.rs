@@ -18,7 +18,7 @@ use super::CommandQueue;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::control) enum Overdue {
     Nothing,
-    /// A command outlived its Abort.
+    /// A command outlived its Abort, or an Abort has no answer.
     NeedsReset,
 }
 
@@ -71,7 +71,7 @@ impl CommandQueue {
     }
 
     /// Looks for commands that take too long. Calls `timed_out` with the opcode
-    /// of each that is to be aborted.
+    /// of each, once.
     pub(in crate::control) fn look_for_overdue(
         &mut self,
         mut timed_out: impl FnMut(u8),
@@ -81,13 +81,23 @@ impl CommandQueue {
             if matches!(command.owner, Owner::Buried(_) | Owner::Completed) {
                 return;
             }
-            match (command.abortion, command.patience.abort_after) {
+            let patience = command.patience;
+            match (command.abortion, patience.abort_after) {
                 (Abortion::NotNeeded, Some(limit)) if command.takes_longer_than(limit) => {
                     command.want_abort();
                     timed_out(command.opcode);
                 }
+                // An event request may take for ever.
+                (Abortion::NotNeeded, None)
+                    if matches!(command.owner, Owner::Abort(_))
+                        && command.takes_longer_than(patience.reset_after) =>
+                {
+                    command.abortion = Abortion::Over;
+                    timed_out(command.opcode);
+                    found = Overdue::NeedsReset;
+                }
                 (Abortion::Wanted | Abortion::Sent | Abortion::Over, _)
-                    if command.takes_longer_than(command.patience.reset_after) =>
+                    if command.takes_longer_than(patience.reset_after) =>
                 {
                     found = Overdue::NeedsReset;
                 }

@@ -48,6 +48,7 @@ enum lie {
 	LIE_FORMAT_WAITS,
 	LIE_HANGS_AT,
 	LIE_UNREADY_ONCE,
+	LIE_ABORTS_HANG,
 };
 
 /* In an argument: of the next command of the admin queue, not of an I/O queue. */

@@ -38,6 +38,9 @@ impl Controller {
             0x08 => {
                 let (sq, id) = (command.cdw10() as u16, (command.cdw10() >> 16) as u16);
                 let aborted = self.lies.has(Lie::AbortsNothing) || self.abort(sq, id);
+                if self.lies.has(Lie::AbortsHang) {
+                    return Ok(Answer::Later);
+                }
                 Ok(Answer::Done((!aborted).into()))
             }
             0x09 => self.set_features(command),

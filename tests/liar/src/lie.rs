@@ -96,6 +96,8 @@ pub enum Lie {
     HangsAt = 39,
     /// Once: CSTS reads with RDY cleared.
     UnreadyOnce = 40,
+    /// Abort aborts, but is not completed itself.
+    AbortsHang = 41,
 }
 
 /// Set in the argument of what is told of "the next command": one of the admin
