@@ -108,6 +108,10 @@ pub(super) trait Submission: Send + Sync {
     /// Calls `act` with the queue, whose lock is held: `act` may not sleep.
     fn with_queue(&self, act: &mut dyn FnMut(&mut CommandQueue));
 
+    /// Places of commands are free that were kept after their completion: tells
+    /// those who wait for that.
+    fn made_room(&self);
+
     /// Room to note where many pages are.
     fn spare_runs(&self) -> &Arc<Spare<Runs>>;
 
@@ -166,6 +170,7 @@ pub(super) trait Submission: Send + Sync {
     /// The Abort of a command is over.
     fn abort_over(&self, id: CommandId) {
         self.with_queue(&mut |queue| queue.abort_over(id));
+        self.made_room();
     }
 
     /// Gives back the memory that abandoned commands left. Sleeps.
@@ -179,6 +184,7 @@ pub(super) trait Submission: Send + Sync {
             if remains.is_none() {
                 return;
             }
+            self.made_room();
         }
     }
 

@@ -2,6 +2,7 @@
 /* Commands whose completions are wrong, or do not come. */
 #include "kselftest_harness.h"
 
+#include <sched.h>
 #include <sys/syscall.h>
 
 #include "lib/call.h"
@@ -196,6 +197,39 @@ TEST_F(command, that_hangs_is_aborted)
 	EXPECT_EQ(2, liar_answer(&self->subject.liar, QUESTION_ADMIN_COMMANDS + ADMIN_ABORT));
 	EXPECT_FALSE(liar_stream_has(&self->subject.liar, NVME_EVENT_RESET_STARTED));
 	EXPECT_EQ(0, liar_serves(&self->subject.liar));
+}
+
+/* From now on the queue of the processor on which the test runs holds that many commands at a time. */
+static int hold_at_most(const struct liar *liar, unsigned int commands)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(0, &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus))
+		return -errno;
+	return lie(liar, LIE_QUEUE_ENTRIES, commands) ?: liar_reset(liar);
+}
+
+/* What is aborted keeps its place until the Abort is over as well, which no interrupt of the queue tells. */
+TEST_F(command, that_waits_for_the_place_of_an_aborted_one)
+{
+	struct slow_call hanging = { self->subject.nodes.ns, NVME_IOCTL_IO64_CMD,
+				     read_blocks(&self->subject, 1000) };
+	struct liar *liar = &self->subject.liar;
+	struct call call;
+	unsigned int i;
+
+	ASSERT_EQ(0, hold_at_most(liar, 1));
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(0, lie(liar, LIE_HANGS, 0));
+		ASSERT_EQ(0, call_start(&call, slow_passthru, &hanging));
+		ASSERT_TRUE(wait_until(liar_answer(liar, QUESTION_IO_COMMANDS + IO_READ) > 2 * i));
+		EXPECT_EQ(0, i ? run_ring_read(&self->subject, 0) : run_read(&self->subject, 0));
+		ASSERT_EQ(0, call_finish(&call));
+		EXPECT_EQ(STATUS_ABORTED, call.result & STATUS_CODE_MASK);
+	}
+	EXPECT_EQ(0, liar_informs(liar));
 }
 
 /* The command it is for is over; but the Abort has a place in the queue, and so has the command's number. */

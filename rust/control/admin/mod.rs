@@ -230,11 +230,15 @@ impl AdminQueue {
                 self.registers.ring_cq(QueueId::ADMIN, head);
             }
             self.arm(&mut state);
-            if state.waiting > 0 {
-                self.room.notify_all();
-            }
+            self.tell_of_room(&state);
         }
         found
+    }
+
+    fn tell_of_room(&self, state: &State) {
+        if state.waiting > 0 {
+            self.room.notify_all();
+        }
     }
 
     /// Has the controller look at what was submitted since this was last done.

@@ -198,14 +198,20 @@ impl IoQueue {
             if let Some((old, head)) = state.queue.take_head() {
                 self.doorbells.ring_cq(self.id, old, head);
             }
-            if state.waiting > 0 {
-                self.room.notify_all();
-            }
-            if state.queue.access() == Access::Frozen && state.queue.outstanding() == 0 {
-                self.drained.complete();
-            }
+            self.tell_of_room(&state);
         }
         found
+    }
+
+    /// Tells those who wait for room, or for the queue to be empty.
+    #[inline(always)]
+    fn tell_of_room(&self, state: &State) {
+        if state.waiting > 0 {
+            self.room.notify_all();
+        }
+        if state.queue.access() == Access::Frozen && state.queue.outstanding() == 0 {
+            self.drained.complete();
+        }
     }
 
     /// Has the controller look at what was submitted since this was last done.

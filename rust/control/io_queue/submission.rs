@@ -92,6 +92,10 @@ impl Submission for Arc<IoQueue> {
         act(&mut self.state.lock().queue);
     }
 
+    fn made_room(&self) {
+        self.tell_of_room(&self.state.lock());
+    }
+
     fn spare_runs(&self) -> &Arc<Spare<Runs>> {
         &self.spare_runs
     }
