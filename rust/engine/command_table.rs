@@ -76,7 +76,10 @@ pub(crate) struct CommandTable<S> {
     slot_bits: u32,
     free_head: u16,
     free_count: usize,
-    reserved: usize,
+    /// How many free slots nobody may take.
+    unused: usize,
+    /// How many [`Claim::Ordinary`] may not: those, and the reserved ones.
+    kept_back: usize,
 }
 
 impl<S, T> CommandTable<S>
@@ -101,8 +104,17 @@ where
             slot_bits: usize::BITS - (count - 1).leading_zeros(),
             free_head: 0,
             free_count: count,
-            reserved,
+            unused: 0,
+            kept_back: reserved,
         })
+    }
+
+    /// Takes no more than `most` commands at a time from now on, if there are
+    /// more slots.
+    pub(crate) fn limit(&mut self, most: usize) {
+        let reserved = self.kept_back.saturating_sub(self.unused);
+        self.unused = self.slots.len().saturating_sub(most);
+        self.kept_back = reserved.saturating_add(self.unused);
     }
 
     /// How many commands are outstanding.
@@ -113,8 +125,8 @@ where
     /// Whether [`Self::insert`] would succeed.
     pub(crate) fn has_room(&self, claim: Claim) -> bool {
         let kept_back = match claim {
-            Claim::Ordinary => self.reserved,
-            Claim::Reserved => 0,
+            Claim::Ordinary => self.kept_back,
+            Claim::Reserved => self.unused,
         };
         self.free_count > kept_back
     }

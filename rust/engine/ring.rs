@@ -3,34 +3,35 @@
 //! Positions in a submission and a completion queue (section 3.3.1).
 //!
 //! Both sides of a queue count in entries modulo its size. A submission queue
-//! is full when one more entry would make tail meet head; a completion queue
-//! needs no full test, because there are never more commands outstanding than
-//! it has entries.
+//! is full when one more entry would make tail meet head; a completion queue,
+//! when there are more completions than entries. Neither has a test for that,
+//! because there are never more commands outstanding than either holds, which
+//! is one less than its entries: a controller has consumed the entry of a
+//! command that it has completed, and those before it.
+//!
+//! What a controller says of the head of a submission queue is not looked at.
+//! A wrong one would stop a queue for which nothing more is to be completed,
+//! and so corrected, ever.
 
 use crate::spec::completion::Phase;
 
 /// The smallest queue the specification allows.
 const ENTRIES_MIN: u16 = 2;
 
-/// Why a position cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RingError {
-    /// Every entry the controller has not consumed yet is in use.
-    Full,
-    /// The controller reports a head outside the queue.
-    HeadOutOfRange,
+/// How many commands may be outstanding on queues of `entries`.
+pub(crate) fn commands_max(entries: u16) -> usize {
+    usize::from(entries.saturating_sub(1))
 }
 
 /// The producer's side of a submission queue.
 ///
 /// # Invariants
 ///
-/// `tail` and `head` are less than `entries`.
+/// `tail` is less than `entries`.
 #[derive(Clone, Debug)]
 pub(crate) struct SubmissionRing {
     entries: u16,
     tail: u16,
-    head: u16,
 }
 
 impl SubmissionRing {
@@ -40,60 +41,22 @@ impl SubmissionRing {
         if entries < ENTRIES_MIN {
             return None;
         }
-        Some(Self {
-            entries,
-            tail: 0,
-            head: 0,
-        })
+        Some(Self { entries, tail: 0 })
     }
 
-    /// Whether [`Self::push`] would succeed.
-    pub(crate) fn has_room(&self) -> bool {
-        self.after(self.tail) != self.head
-    }
-
-    /// Takes the next free entry and returns its index.
-    ///
-    /// # Errors
-    ///
-    /// [`RingError::Full`] if there is none before the next completion.
-    pub(crate) fn push(&mut self) -> Result<u16, RingError> {
+    /// Takes the next entry and returns its index. Fewer commands than
+    /// [`commands_max`] have to be outstanding.
+    pub(crate) fn push(&mut self) -> u16 {
         let index = self.tail;
-        let tail = self.after(index);
-        if tail == self.head {
-            return Err(RingError::Full);
-        }
-        self.tail = tail;
-        Ok(index)
+        // Cannot overflow: `index` is less than `entries`.
+        let next = index.wrapping_add(1);
+        self.tail = if next == self.entries { 0 } else { next };
+        index
     }
 
     /// The value for the tail doorbell.
     pub(crate) const fn tail(&self) -> u16 {
         self.tail
-    }
-
-    /// Notes how far the controller consumed the queue, as a completion says.
-    ///
-    /// # Errors
-    ///
-    /// [`RingError::HeadOutOfRange`]; the old head is kept, so that at worst
-    /// the queue looks fuller than it is.
-    pub(crate) fn consumed(&mut self, head: u16) -> Result<(), RingError> {
-        if head >= self.entries {
-            return Err(RingError::HeadOutOfRange);
-        }
-        self.head = head;
-        Ok(())
-    }
-
-    const fn after(&self, index: u16) -> u16 {
-        // Cannot overflow: `index` is less than `entries`.
-        let next = index.wrapping_add(1);
-        if next == self.entries {
-            0
-        } else {
-            next
-        }
     }
 }
 

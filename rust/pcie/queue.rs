@@ -76,20 +76,16 @@ impl QueuePair {
     }
 
     /// Puts `entry`, which is given this `id`, into the submission queue. The controller looks
-    /// at it when its doorbell is rung with [`Self::tail`].
+    /// at it when its doorbell is rung with [`Self::tail`]. There has to be room:
+    /// [`commands_max`](crate::engine::ring::commands_max).
     ///
     /// # Errors
     ///
-    /// EBUSY if the queue is full; retry after a completion.
+    /// EINVAL, which does not happen: the entry is in the queue.
     pub(crate) fn submit(&mut self, entry: &mut SubmissionEntry, id: CommandId) -> Result {
         entry.command_id.set(id.0);
-        let index = self.submission.push().map_err(|_| EBUSY)?;
+        let index = self.submission.push();
         self.sq.write(index, zerocopy::transmute!(*entry))
-    }
-
-    /// Whether [`Self::submit`] would succeed.
-    pub(crate) fn has_room(&self) -> bool {
-        self.submission.has_room()
     }
 
     /// The value for the tail doorbell.
@@ -106,9 +102,6 @@ impl QueuePair {
     pub(crate) fn pop(&mut self) -> Option<CompletionEntry> {
         let entry = self.peek().ok()??;
         self.completion.pop();
-        // A head out of range is the controller's mistake: the old one is
-        // kept, and commands are still told apart by their ids.
-        let _ = self.submission.consumed(entry.sq_head.get());
         Some(entry)
     }
 

@@ -211,6 +211,29 @@ static int hold_at_most(const struct liar *liar, unsigned int commands)
 	return lie(liar, LIE_QUEUE_ENTRIES, commands) ?: liar_reset(liar);
 }
 
+/* A queue that the controller says is full is not, with no command in it. */
+TEST_F(command, in_a_queue_whose_head_is_anywhere)
+{
+	struct liar *liar = &self->subject.liar;
+	struct nvme_passthru_cmd64 identify = {
+		.opcode = ADMIN_IDENTIFY, .cdw10 = 1, DATA(self->subject.page, IDENTIFY_BYTES),
+	};
+	unsigned int i;
+
+	ASSERT_EQ(0, hold_at_most(liar, 1));
+	for (i = 0; i < 8; i++) {
+		ASSERT_EQ(0, lie(liar, LIE_QUEUE_HEAD, i % 2));
+		ASSERT_EQ(0, i & 2 ? run_ring_read(&self->subject, 0) : run_read(&self->subject, 0));
+	}
+	/* The admin queue has 64 entries. */
+	for (i = 0; i < 64 + 2; i++) {
+		ASSERT_EQ(0, lie(liar, LIE_QUEUE_HEAD, OF_ADMIN_QUEUE));
+		ASSERT_EQ(0, passthru(self->subject.nodes.ctrl, NVME_IOCTL_ADMIN64_CMD, &identify));
+	}
+	EXPECT_EQ(8 + 64 + 2, liar_told(liar));
+	EXPECT_EQ(0, liar_informs(liar));
+}
+
 /* What is aborted keeps its place until the Abort is over as well, which no interrupt of the queue tells. */
 TEST_F(command, that_waits_for_the_place_of_an_aborted_one)
 {

@@ -13,7 +13,10 @@ use kernel::{
 };
 
 use crate::{
-    engine::command_table::{Claim, CommandTable, Slot},
+    engine::{
+        command_table::{Claim, CommandTable, Slot},
+        ring::commands_max,
+    },
     glue::dma::DmaDevice,
     pcie::queue::QueuePair,
     spec::command::{CommandId, DmaAddress, SubmissionEntry},
@@ -70,8 +73,7 @@ impl CommandQueue {
     ///
     /// ENOMEM; EINVAL for a length that no queue can have.
     pub(super) fn new(device: &Device<Bound>, entries: u16, reserved: usize) -> Result<Self> {
-        // A queue of n entries holds n - 1.
-        let count = usize::from(entries.saturating_sub(1));
+        let count = commands_max(entries);
         let mut slots = KVVec::with_capacity(count, GFP_KERNEL)?;
         for _ in 0..count {
             slots.push(Slot::default(), GFP_KERNEL)?;
@@ -132,6 +134,7 @@ impl CommandQueue {
             return Err(EBUSY);
         }
         (self.rung_tail, self.rung_head) = (0, 0);
+        self.commands.limit(commands_max(entries));
         self.pair.reset(entries)
     }
 
@@ -235,8 +238,8 @@ impl CommandQueue {
     /// among the outstanding ones.
     fn admit(&self) -> Result<(), Refusal> {
         match self.access {
-            Access::Open if self.pair.has_room() => Ok(()),
-            Access::Open | Access::Frozen => Err(Refusal::NotNow),
+            Access::Open => Ok(()),
+            Access::Frozen => Err(Refusal::NotNow),
             Access::Closed | Access::Retired => Err(Refusal::Closed),
         }
     }

@@ -31,6 +31,8 @@ enum Step {
     ReplaceWild(u16),
     /// Hand every outstanding command over.
     ForEach,
+    /// Take no more than so many at a time.
+    Limit(usize),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -46,6 +48,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => any::<u16>().prop_map(Step::RemoveWild),
         4 => any::<u16>().prop_map(Step::ReplaceWild),
         1 => Just(Step::ForEach),
+        2 => (0_usize..70).prop_map(Step::Limit),
     ];
     prop::collection::vec(step, 0..300)
 }
@@ -54,6 +57,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 struct Pair<const N: usize> {
     table: Table<u32>,
     reserved: usize,
+    limit: usize,
     outstanding: HashMap<u16, u32>,
     given_out: Vec<u16>,
     next_command: u32,
@@ -61,7 +65,7 @@ struct Pair<const N: usize> {
 
 impl<const N: usize> Pair<N> {
     fn insert(&mut self, claim: Claim) -> TestCaseResult {
-        let free = N - self.outstanding.len();
+        let free = self.limit.saturating_sub(self.outstanding.len());
         let kept_back = if claim == Claim::Ordinary {
             self.reserved
         } else {
@@ -167,6 +171,10 @@ impl<const N: usize> Pair<N> {
             Step::RemoveWild(id) => self.remove(id)?,
             Step::ReplaceWild(id) => self.replace(id)?,
             Step::ForEach => self.for_each()?,
+            Step::Limit(most) => {
+                self.limit = most.min(N);
+                self.table.limit(most);
+            }
         }
         prop_assert_eq!(self.table.outstanding(), self.outstanding.len());
         Ok(())
@@ -188,6 +196,7 @@ fn behaves_like_a_map<const N: usize>(
     let mut pair = Pair::<N> {
         table: table::<_, N>(reserved),
         reserved,
+        limit: N,
         outstanding: HashMap::new(),
         given_out: Vec::new(),
         next_command: 0,
