@@ -155,17 +155,24 @@ impl IoQueues {
     /// Returns how many queues interrupt and how many are polled.
     fn create_some(&self, entries_max: u16) -> Result<(usize, usize), AdminError> {
         let polled_max = usize::from(self.polled_max);
-        let wanted = u32::try_from(self.queues.len().saturating_sub(1)).unwrap_or(0);
+        // Only those whose doorbells can be rung.
+        let within_reach = |queue: &&Arc<IoQueue>| self.doorbells.has(queue.id());
+        let wanted = self.queues.iter().take_while(within_reach).count();
+        // The count is 0-based.
+        let Some(last) = wanted.checked_sub(1) else {
+            return Ok((0, 0));
+        };
+        let last = u32::try_from(last).unwrap_or(0);
         // Both counts are 0-based: submission queues in bits 15:0.
         let answer = self.admin.execute(SubmissionEntry::set_features(
             FeatureId::NumberOfQueues,
-            wanted << 16 | wanted,
+            last << 16 | last,
         ))?;
         let allocated = answer.dw0.get();
         let allowed = (allocated & 0xffff).min(allocated >> 16) as usize + 1;
         let entries = self.entries.min(entries_max);
         // The last ones are polled, but one always interrupts.
-        let usable = self.queues.len().min(allowed);
+        let usable = wanted.min(allowed);
         let interrupting = usable.saturating_sub(polled_max).max(1);
         let mut count: usize = 0;
         for queue in self.queues.iter().take(usable) {

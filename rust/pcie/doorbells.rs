@@ -71,6 +71,11 @@ impl Doorbells {
         self.in_use.store(true, Relaxed);
     }
 
+    /// Whether the controller has doorbells for that queue.
+    pub(crate) fn has(&self, queue: QueueId) -> bool {
+        self.registers.has_doorbells(queue)
+    }
+
     pub(crate) fn has_shadows(&self) -> bool {
         self.in_use.load(Relaxed)
     }

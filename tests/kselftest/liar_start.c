@@ -120,6 +120,7 @@ FIXTURE_VARIANT_ADD(odd, queues_of_two_entries) { LIE_QUEUE_ENTRIES, 1, 2 };
 FIXTURE_VARIANT_ADD(odd, queues_of_three_entries) { LIE_QUEUE_ENTRIES, 2, 2 };
 FIXTURE_VARIANT_ADD(odd, queues_of_65536_entries) { LIE_QUEUE_ENTRIES, 0xffff, 2 };
 FIXTURE_VARIANT_ADD(odd, doorbells_64_bytes_apart) { LIE_DOORBELL_STRIDE, 4, 2 };
+FIXTURE_VARIANT_ADD(odd, doorbells_1024_bytes_apart) { LIE_DOORBELL_STRIDE, 8, 1 };
 FIXTURE_VARIANT_ADD(odd, no_limit_to_transfers) { LIE_TRANSFER_SIZE, 0, 2 };
 FIXTURE_VARIANT_ADD(odd, transfers_of_two_pages) { LIE_TRANSFER_SIZE, 1, 2 };
 FIXTURE_VARIANT_ADD(odd, transfers_of_2_to_the_255_pages) { LIE_TRANSFER_SIZE, 255, 2 };
@@ -193,6 +194,7 @@ FIXTURE_VARIANT(bare)
 
 FIXTURE_VARIANT_ADD(bare, administrative) { LIE_ADMINISTRATIVE, 0, "0 I/O queues" };
 FIXTURE_VARIANT_ADD(bare, queues_fail) { LIE_CREATE_FAILS, 0x4101, "no I/O queues, status" };
+FIXTURE_VARIANT_ADD(bare, no_room_for_doorbells) { LIE_DOORBELL_STRIDE, 9, "0 I/O queues" };
 FIXTURE_VARIANT_ADD(bare, no_queue_exists) { LIE_GRANTS_FEWER, 0, "no I/O queues, status" };
 
 FIXTURE_SETUP(bare)

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// BAR 0: registers and doorbells.
-pub const BAR_BYTES: u64 = 0x4000;
+pub const BAR_BYTES: u64 = 0x2000;
 /// Interrupt vectors.
 pub const VECTORS: u16 = 8;
 /// Pairs of I/O queues.
