@@ -19,7 +19,7 @@ use crate::{
         record::Record,
     },
     glue::work::{Next, Task, WorkItem},
-    pcie::enable,
+    pcie::enable::{self, NotReady},
     spec::{command::SubmissionEntry, event::AsynchronousEvent, log_page::LogPageId},
 };
 
@@ -105,13 +105,17 @@ impl Attendant {
             }
             _ => super::admin::TIMEOUT,
         };
-        if let Err(reason) = enable::await_processing(self.controller.registers(), limit) {
-            dev_err!(
-                self.controller.device(),
-                "firmware activation did not end: {:?}\n",
-                reason
-            );
-            self.resetter.queue();
+        let given_up = || self.controller.is_to_stop();
+        match enable::await_processing(self.controller.registers(), limit, given_up) {
+            Ok(()) | Err(NotReady::GivenUp) => {}
+            Err(reason) => {
+                dev_err!(
+                    self.controller.device(),
+                    "firmware activation did not end: {:?}\n",
+                    reason
+                );
+                self.resetter.queue();
+            }
         }
     }
 

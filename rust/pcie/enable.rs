@@ -3,7 +3,8 @@
 //! Switching a controller on and off (sections 3.5.1 and 3.6.1).
 //!
 //! Every wait has the limit that the controller itself names. A controller
-//! that does not answer, or reports a fatal error, ends the wait at once.
+//! that does not answer, or reports a fatal error, ends the wait at once. Those
+//! limits can be hours, so that the caller can give up where that does no harm.
 
 use kernel::{io::poll::read_poll_timeout, prelude::*, time::Delta};
 
@@ -29,6 +30,8 @@ pub(crate) enum NotReady {
     Fatal,
     /// It does not answer.
     Gone,
+    /// The caller did not want to wait any longer.
+    GivenUp,
     /// It has no memory page size of 4 KiB.
     PageSize,
     /// It has no room for the doorbells of the admin queue.
@@ -40,7 +43,7 @@ impl From<NotReady> for Error {
         match reason {
             NotReady::TimedOut => ETIMEDOUT,
             NotReady::Fatal => EIO,
-            NotReady::Gone | NotReady::PageSize | NotReady::Doorbells => ENODEV,
+            NotReady::Gone | NotReady::GivenUp | NotReady::PageSize | NotReady::Doorbells => ENODEV,
         }
     }
 }
@@ -58,13 +61,23 @@ pub(crate) struct AdminQueueSetup {
 pub(crate) fn disable(registers: &Registers) -> Result<(), NotReady> {
     let limit = half_seconds(registers.capabilities().timeout_500ms());
     registers.set_configuration(registers.configuration().disabled());
-    // A fatal error is what disabling is there to clear.
-    wait(registers, limit, |status| !status.is_ready(), |_| false)
+    wait(
+        registers,
+        limit,
+        |status| !status.is_ready(),
+        // A fatal error is what disabling is there to clear.
+        |_| false,
+        || false,
+    )
 }
 
 /// Enables a disabled controller with these admin queues and waits until it
-/// takes commands.
-pub(crate) fn enable(registers: &Registers, queues: AdminQueueSetup) -> Result<(), NotReady> {
+/// takes commands, or the caller gives up.
+pub(crate) fn enable(
+    registers: &Registers,
+    queues: AdminQueueSetup,
+    given_up: impl Fn() -> bool,
+) -> Result<(), NotReady> {
     let capabilities = registers.capabilities();
     if capabilities.page_shift_min() > PAGE_SHIFT {
         return Err(NotReady::PageSize);
@@ -83,6 +96,7 @@ pub(crate) fn enable(registers: &Registers, queues: AdminQueueSetup) -> Result<(
         limit,
         ControllerStatus::is_ready,
         ControllerStatus::is_fatal,
+        given_up,
     )
 }
 
@@ -95,17 +109,23 @@ pub(crate) fn shut_down(registers: &Registers, limit: Delta) -> Result<(), NotRe
         limit,
         ControllerStatus::is_shut_down,
         ControllerStatus::is_fatal,
+        || false,
     )
 }
 
-/// Waits until the controller processes commands again: it pauses while it
-/// activates firmware.
-pub(crate) fn await_processing(registers: &Registers, limit: Delta) -> Result<(), NotReady> {
+/// Waits until the controller processes commands again, or the caller gives up:
+/// it pauses while it activates firmware.
+pub(crate) fn await_processing(
+    registers: &Registers,
+    limit: Delta,
+    given_up: impl Fn() -> bool,
+) -> Result<(), NotReady> {
     wait(
         registers,
         limit,
         |status| !status.is_paused(),
         ControllerStatus::is_fatal,
+        given_up,
     )
 }
 
@@ -127,10 +147,11 @@ fn wait(
     limit: Delta,
     reached: impl Fn(ControllerStatus) -> bool,
     hopeless: impl Fn(ControllerStatus) -> bool,
+    given_up: impl Fn() -> bool,
 ) -> Result<(), NotReady> {
     let last = read_poll_timeout(
         || Ok(registers.status()),
-        |&status| status.is_gone() || reached(status) || hopeless(status),
+        |&status| status.is_gone() || reached(status) || hopeless(status) || given_up(),
         POLL_INTERVAL,
         limit,
     );
@@ -138,6 +159,7 @@ fn wait(
         Err(_) => Err(NotReady::TimedOut),
         Ok(status) if status.is_gone() => Err(NotReady::Gone),
         Ok(status) if reached(status) => Ok(()),
-        Ok(_) => Err(NotReady::Fatal),
+        Ok(status) if hopeless(status) => Err(NotReady::Fatal),
+        Ok(_) => Err(NotReady::GivenUp),
     }
 }

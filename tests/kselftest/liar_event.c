@@ -113,6 +113,33 @@ TEST_F(event, firmware_activation_that_does_not_end_is_reset)
 	EXPECT_EQ(0, liar_informs(liar));
 }
 
+/* MTFA, in units of 100 ms: longer than a test may take. */
+#define ACTIVATION_TIME_LONG	6000
+#define LET_GO_LIMIT_MS		(30000 * patience())
+
+TEST_F_TIMEOUT(event, firmware_activation_does_not_keep_a_controller_bound, 60)
+{
+	struct liar *liar = &self->liar;
+	long long start_ms;
+
+	ASSERT_EQ(0, lie(liar, LIE_ACTIVATION_TIME, ACTIVATION_TIME_LONG));
+	ASSERT_EQ(0, liar_reset(liar));
+	expect_event(_metadata, self->fd, NVME_EVENT_RESET_STARTED << 8);
+	expect_event(_metadata, self->fd, NVME_EVENT_RESET_SUCCEEDED << 8);
+	ASSERT_EQ(0, lie(liar, LIE_ACTIVATES, 0));
+	expect_event(_metadata, self->fd, EVENT_ACTIVATION);
+	/* The driver waits. */
+	usleep(QUIET_MS * 1000);
+	start_ms = now_ms();
+	EXPECT_EQ(0, liar_unbind(liar));
+	EXPECT_GT(LET_GO_LIMIT_MS, now_ms() - start_ms);
+	EXPECT_FALSE(log_has(&liar->log, "firmware activation did not end"));
+
+	ASSERT_EQ(0, truth(liar));
+	ASSERT_EQ(0, liar_bind(liar));
+	EXPECT_EQ(0, liar_serves(liar));
+}
+
 TEST_F(event, more_completions_than_requests)
 {
 	struct liar *liar = &self->liar;

@@ -448,6 +448,37 @@ TEST_F(single, never_stops)
 	EXPECT_EQ(0, liar_informs(liar));
 }
 
+/* In units of 500 ms; so long the driver waits for a controller, but not when it is to let go of it. */
+#define READY_TIMEOUT_MAX	0xff
+#define LET_GO_LIMIT_MS		(30000 * patience())
+
+/* Nobody who lets go of it waits for the time that it asks for. */
+TEST_F_TIMEOUT(single, let_go_in_the_middle_of_a_start, 60)
+{
+	struct liar *liar = &self->liar;
+	unsigned int resets;
+	struct call call;
+	long long start_ms;
+
+	ASSERT_EQ(0, liar_bind(liar));
+	resets = liar_answer(liar, QUESTION_RESETS);
+	ASSERT_EQ(0, lie(liar, LIE_READY_TIMEOUT, READY_TIMEOUT_MAX));
+	ASSERT_EQ(0, lie(liar, LIE_NEVER_READY, 0));
+	ASSERT_EQ(0, call_start(&call, reset_it, liar));
+	ASSERT_TRUE(wait_until(liar_answer(liar, QUESTION_RESETS) > resets));
+	EXPECT_TRUE(liar_is(liar, "resetting"));
+	start_ms = now_ms();
+	EXPECT_EQ(0, controller_unbind(&liar->controller));
+	EXPECT_GT(LET_GO_LIMIT_MS, now_ms() - start_ms);
+	ASSERT_EQ(0, call_finish(&call));
+	EXPECT_GT(0, call.result);
+	close(liar->node);
+
+	ASSERT_EQ(0, truth(liar));
+	ASSERT_EQ(0, liar_bind(liar));
+	EXPECT_EQ(0, liar_serves(liar));
+}
+
 /* The driver gives admin commands a minute. */
 TEST_F_TIMEOUT(single, answers_nothing, 150)
 {

@@ -12,7 +12,7 @@ use kernel::{
     str::CString,
     sync::{
         aref::ARef,
-        atomic::{Atomic, Release},
+        atomic::{Atomic, Relaxed, Release},
         Arc, Mutex, SetOnce, SpinLock,
     },
     time::Delta,
@@ -116,6 +116,8 @@ pub(crate) struct Controller {
     seen_state: Atomic<u32>,
     #[pin]
     power: Mutex<Power>,
+    /// How many wait for `power` to hold the controller.
+    holders: Atomic<u32>,
 }
 
 impl Controller {
@@ -175,6 +177,7 @@ impl Controller {
                 state <- new_spinlock!(State::New, "nvme_rs::Controller::state"),
                 seen_state: Atomic::new(State::New as u32),
                 power <- new_mutex!(power, "nvme_rs::Controller::power"),
+                holders: Atomic::new(0),
             }),
             GFP_KERNEL,
         )
@@ -284,6 +287,12 @@ impl Controller {
         if self.admin.is_open() && self.has_lost_its_state() {
             self.end_start();
         }
+    }
+
+    /// Whether somebody waits for the controller to be off. It need not do
+    /// anything any more then.
+    pub(super) fn is_to_stop(&self) -> bool {
+        self.state() == State::Deleting || self.holders.load(Relaxed) > 0
     }
 
     /// Has whoever starts the controller give up. Returns false, and does

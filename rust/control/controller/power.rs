@@ -2,7 +2,7 @@
 
 //! How a controller is started, reset and stopped.
 
-use kernel::{fmt, prelude::*, time::Delta};
+use kernel::{fmt, prelude::*, sync::atomic::Relaxed, time::Delta};
 
 use crate::{
     control::{
@@ -136,7 +136,9 @@ impl Controller {
     /// Stops the controller, and has nobody start it before [`Self::release`]
     /// or [`Self::give_up`]. It is "resetting" meanwhile. Sleeps.
     pub(crate) fn hold(&self, reason: Hold) {
+        self.holders.fetch_add(1, Relaxed);
         let mut power = self.power.lock();
+        self.holders.fetch_sub(1, Relaxed);
         if self.state() == State::Deleting || power.held.is_some() {
             return;
         }
@@ -245,7 +247,8 @@ impl Controller {
     ///
     /// # Errors
     ///
-    /// ENODEV if it does not answer or has no page size in common with us, EIO
+    /// ENODEV if it does not answer, has no page size in common with us, or
+    /// somebody waits for it to be off; EIO
     /// if it reports a fatal error or refuses Identify, ETIMEDOUT if it exceeds
     /// its own time limits, ENOMEM.
     fn power_on(&self, power: &mut Power) -> Result {
@@ -255,7 +258,7 @@ impl Controller {
         self.admin.empty()?;
         self.inquiry.renew();
         power.on = true;
-        enable::enable(&self.registers, self.admin.setup())?;
+        enable::enable(&self.registers, self.admin.setup(), || self.is_to_stop())?;
         self.admin.open()?;
         // What the controller has to say about the rest must not get lost.
         self.admin.want_aers(1);

@@ -49,6 +49,8 @@ enum lie {
 	LIE_HANGS_AT,
 	LIE_UNREADY_ONCE,
 	LIE_ABORTS_HANG,
+	LIE_READY_TIMEOUT,
+	LIE_ACTIVATION_TIME,
 };
 
 /* In an argument: of the next command of the admin queue, not of an I/O queue. */

@@ -158,8 +158,6 @@ impl Controller {
         self.hanging.clear();
         self.waiting.clear();
         self.features.clear();
-        self.paused_until = None;
-        self.registers.csts &= !CSTS_PAUSED;
     }
 
     pub(crate) fn process_all(&mut self) {

@@ -87,6 +87,8 @@ pub fn identify(
 fn controller(lies: &Lies) -> Vec<u8> {
     let administrative = lies.has(Lie::Administrative);
     let transfer_size = lies.get(Lie::TransferSize).unwrap_or(5) as u8;
+    let activation_100ms = lies.get(Lie::ActivationTime).map(|time| time as u16);
+    let activation_100ms = activation_100ms.unwrap_or(FIRMWARE_ACTIVATION_100MS);
     Structure::new()
         .put(0, &[0x34, 0x12, 0x34, 0x12])
         .put_text(4, 20, "LIAR0")
@@ -98,7 +100,7 @@ fn controller(lies: &Lies) -> Vec<u8> {
         .put(111, &[if administrative { 3 } else { 1 }])
         .put(258, &[3, EVENT_REQUESTS as u8 - 1])
         .put(261, &[0b1110]) // effects, extended data, telemetry
-        .put(270, &FIRMWARE_ACTIVATION_100MS.to_le_bytes())
+        .put(270, &activation_100ms.to_le_bytes())
         .put(512, &[0x66, 0x44])
         .put(516, &[if administrative { 0 } else { 2 }])
         .put(536, &lies.get(Lie::Sgls).unwrap_or(0).to_le_bytes())

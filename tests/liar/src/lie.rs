@@ -98,6 +98,10 @@ pub enum Lie {
     UnreadyOnce = 40,
     /// Abort aborts, but is not completed itself.
     AbortsHang = 41,
+    /// CAP.TO is the argument, in units of 500 ms.
+    ReadyTimeout = 42,
+    /// MTFA is the argument, in units of 100 ms.
+    ActivationTime = 43,
 }
 
 /// Set in the argument of what is told of "the next command": one of the admin

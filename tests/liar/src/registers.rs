@@ -82,13 +82,22 @@ impl Controller {
     }
 
     fn capabilities(&self) -> u64 {
-        let lie = |lie, truth| self.lies.get(lie).map_or(truth, u64::from);
+        let field = |lie, truth, bits: u32, shift: u32| {
+            let value = self.lies.get(lie).map_or(truth, u64::from);
+            (value & ((1 << bits) - 1)) << shift
+        };
         let command_sets = match self.lies.has(Lie::Administrative) {
             true => 1 << 44,
             false => (1 << 37) | (1 << 43),
         };
-        (lie(Lie::QueueEntries, QUEUE_ENTRIES) & 0xffff) | (1 << 16) | (READY_TIMEOUT_500MS << 24) | ((lie(Lie::DoorbellStride, 0) & 0xf) << 32) | (1 << 36) // there is a subsystem reset
-            | command_sets | ((lie(Lie::PageSize, 0) & 0xf) << 48) | (4 << 52)
+        field(Lie::QueueEntries, QUEUE_ENTRIES, 16, 0)
+            | (1 << 16)
+            | field(Lie::ReadyTimeout, READY_TIMEOUT_500MS, 8, 24)
+            | field(Lie::DoorbellStride, 0, 4, 32)
+            | (1 << 36) // there is a subsystem reset
+            | command_sets
+            | field(Lie::PageSize, 0, 4, 48)
+            | (4 << 52)
     }
 
     pub(crate) fn queue_entries_max(&self) -> u32 {
@@ -167,6 +176,7 @@ impl Controller {
 
     pub(crate) fn disable(&mut self) {
         self.forget_commands();
+        self.paused_until = None;
         self.registers.csts &= if self.lies.has(Lie::NeverStops) {
             CSTS_READY
         } else {
