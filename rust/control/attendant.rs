@@ -8,7 +8,6 @@ use kernel::{
     new_mutex,
     prelude::*,
     sync::{Arc, Mutex},
-    time::Delta,
 };
 
 use crate::{
@@ -99,12 +98,7 @@ impl Attendant {
     /// Leaves the controller alone while it activates firmware. One that takes
     /// longer than it may is reset.
     fn await_firmware(&self) {
-        let limit = match self.controller.identity().lock().as_ref() {
-            Some(identify) if identify.mtfa.get() != 0 => {
-                Delta::from_millis(i64::from(identify.mtfa.get()) * 100)
-            }
-            _ => super::admin::TIMEOUT,
-        };
+        let limit = self.controller.activation_limit();
         let given_up = || self.controller.is_to_stop();
         match enable::await_processing(self.controller.registers(), limit, given_up) {
             Ok(()) | Err(NotReady::GivenUp) => {}

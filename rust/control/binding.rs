@@ -27,7 +27,7 @@ use super::{
     stream::EventStream,
 };
 
-/// How often a controller is looked after. One register is read.
+/// How often a controller is looked after. Its status is read twice.
 const WATCH_INTERVAL: Delta = Delta::from_secs(1);
 
 /// A controller, and what keeps it going.

@@ -19,6 +19,7 @@
 //! - [`storm`]: which event classes fire too often, and for how long to leave
 //!   them alone.
 //! - [`lifecycle`]: the states of a controller.
+//! - [`pause`]: how long one is left alone that processes no commands.
 //! - [`data_pointer`]: how a command says where its data is: [`prp`] or [`sgl`].
 //! - [`buffer_list`]: PRP entries for a whole buffer.
 //! - [`page_run`]: where in memory the pages of a process are.
@@ -42,6 +43,7 @@ pub(crate) mod filter;
 pub(crate) mod lane;
 pub(crate) mod lifecycle;
 pub(crate) mod page_run;
+pub(crate) mod pause;
 pub(crate) mod plain_entry;
 pub(crate) mod policy;
 pub(crate) mod prp;

@@ -113,7 +113,42 @@ TEST_F(event, firmware_activation_that_does_not_end_is_reset)
 	EXPECT_EQ(0, liar_informs(liar));
 }
 
-/* MTFA, in units of 100 ms: longer than a test may take. */
+/* The controller says from now on that the activation takes so long, in units of 100 ms: MTFA. */
+static void set_activation_time(struct __test_metadata *_metadata, FIXTURE_DATA(event) *self, unsigned int time)
+{
+	ASSERT_EQ(0, lie(&self->liar, LIE_ACTIVATION_TIME, time));
+	ASSERT_EQ(0, liar_reset(&self->liar));
+	expect_event(_metadata, self->fd, NVME_EVENT_RESET_STARTED << 8);
+	expect_event(_metadata, self->fd, NVME_EVENT_RESET_SUCCEEDED << 8);
+}
+
+/* What the controller has not begun is not aborted, late as it is, and nothing is reset. */
+TEST_F_TIMEOUT(event, firmware_activation_delays_commands, 60)
+{
+	struct liar *liar = &self->liar;
+	unsigned char block[512];
+	struct nvme_passthru_cmd64 read = {
+		.opcode = IO_READ, .nsid = 1, BLOCKS(0, 1), DATA(block, sizeof(block)), .timeout_ms = 500,
+	};
+	struct passthru nodes;
+	unsigned int resets;
+
+	set_activation_time(_metadata, self, 600);
+	ASSERT_EQ(0, passthru_open(&nodes, 1));
+	resets = liar_answer(liar, QUESTION_RESETS);
+	/* The driver looks for late commands once a second, and resets five seconds after an Abort. */
+	ASSERT_EQ(0, lie(liar, LIE_ACTIVATES, 8000));
+	expect_event(_metadata, self->fd, EVENT_ACTIVATION);
+	EXPECT_EQ(0, passthru(nodes.ns, NVME_IOCTL_IO64_CMD, &read));
+	EXPECT_EQ(0, liar_answer(liar, QUESTION_ADMIN_COMMANDS + ADMIN_ABORT));
+	EXPECT_EQ(resets, liar_answer(liar, QUESTION_RESETS));
+	EXPECT_TRUE(event_quiet(self->fd));
+	passthru_close(&nodes);
+	EXPECT_EQ(0, liar_serves(liar));
+	EXPECT_EQ(0, liar_informs(liar));
+}
+
+/* Longer than a test may take. */
 #define ACTIVATION_TIME_LONG	6000
 #define LET_GO_LIMIT_MS		(30000 * patience())
 
@@ -122,10 +157,7 @@ TEST_F_TIMEOUT(event, firmware_activation_does_not_keep_a_controller_bound, 60)
 	struct liar *liar = &self->liar;
 	long long start_ms;
 
-	ASSERT_EQ(0, lie(liar, LIE_ACTIVATION_TIME, ACTIVATION_TIME_LONG));
-	ASSERT_EQ(0, liar_reset(liar));
-	expect_event(_metadata, self->fd, NVME_EVENT_RESET_STARTED << 8);
-	expect_event(_metadata, self->fd, NVME_EVENT_RESET_SUCCEEDED << 8);
+	set_activation_time(_metadata, self, ACTIVATION_TIME_LONG);
 	ASSERT_EQ(0, lie(liar, LIE_ACTIVATES, 0));
 	expect_event(_metadata, self->fd, EVENT_ACTIVATION);
 	/* The driver waits. */

@@ -6,9 +6,11 @@
 use kernel::{
     prelude::*,
     sync::{atomic::Relaxed, Mutex},
+    time::Delta,
 };
 
 use crate::{
+    control::admin::TIMEOUT,
     engine::sgl::SglSupport,
     glue::{dma::Buffer, look::Look},
     spec::{
@@ -60,6 +62,15 @@ impl Controller {
         *self.chosen_events.lock() = Some(chosen);
     }
 
+    /// How long the controller may process no commands because it activates
+    /// firmware: MTFA, or as long as it may take for a command.
+    pub(in crate::control) fn activation_limit(&self) -> Delta {
+        match self.activation_limit_ms.load(Relaxed) {
+            0 => TIMEOUT,
+            limit_ms => Delta::from_millis(limit_ms.into()),
+        }
+    }
+
     fn advertised_events(&self, identify: &IdentifyController) -> AdvertisedEvents {
         identify.advertised_events(self.registers.capabilities().persistent_memory_region())
     }
@@ -71,6 +82,8 @@ impl Controller {
         let limit_bytes = limit_bytes.map_or(DATA_BYTES_MAX, |limit| limit.min(DATA_BYTES_MAX));
         self.data_limit_bytes.store(limit_bytes, Relaxed);
         self.sgls.store(identify.sgls.get(), Relaxed);
+        let activation_limit_ms = u32::from(identify.mtfa.get()) * 100;
+        self.activation_limit_ms.store(activation_limit_ms, Relaxed);
         let old = self.identity.lock().replace(identify);
         // Memory is given back outside the lock.
         drop(old);

@@ -2,6 +2,7 @@
 
 //! One controller: what is known of it, and what keeps it in order.
 
+mod care;
 mod identity;
 mod power;
 
@@ -31,13 +32,12 @@ use crate::{
     spec::{feature::EventConfiguration, identify::IdentifyController},
 };
 
-use self::power::Power;
 pub(crate) use self::power::{Hold, ResetScope};
+use self::{care::Pauses, power::Power};
 
 use super::{
     admin::AdminQueue,
     buffers::MappedBuffers,
-    command_queue::Overdue,
     effects::EffectsLogs,
     inquiry::Inquiry,
     io_queues::{IoQueueLimits, IoQueues},
@@ -105,6 +105,10 @@ pub(crate) struct Controller {
     data_limit_bytes: Atomic<u64>,
     /// SGLS of Identify Controller.
     sgls: Atomic<u32>,
+    /// How long the activation of firmware may take, in milliseconds: MTFA.
+    activation_limit_ms: Atomic<u32>,
+    #[pin]
+    pauses: Pauses,
     /// The event classes that a process chose, if one did.
     #[pin]
     chosen_events: SpinLock<Option<EventConfiguration>>,
@@ -172,6 +176,8 @@ impl Controller {
                 effects <- effects,
                 data_limit_bytes: Atomic::new(identity::DATA_BYTES_MAX),
                 sgls: Atomic::new(0),
+                activation_limit_ms: Atomic::new(0),
+                pauses <- Pauses::new(),
                 chosen_events <- new_spinlock!(None, "nvme_rs::Controller::chosen_events"),
                 identity <- new_mutex!(None, "nvme_rs::Controller::identity"),
                 state <- new_spinlock!(State::New, "nvme_rs::Controller::state"),
@@ -312,27 +318,6 @@ impl Controller {
     fn has_lost_its_state(&self) -> bool {
         let status = self.registers.status();
         status.is_gone() || !status.is_ready()
-    }
-
-    /// Aborts commands that take too long, and gives back what abandoned ones
-    /// left. Returns whether only a reset helps. Sleeps.
-    pub(crate) fn look_after_commands(&self) -> bool {
-        while let Some(target) = self.admin.take_abort() {
-            match self.io_queues.get(target.queue) {
-                Some(queue) => queue.abort_over(target.command),
-                None => self.admin.abort_over(target.command),
-            }
-        }
-        let mut overdue = Overdue::Nothing;
-        for queue in self.submissions() {
-            overdue = overdue.max(queue.look_for_overdue());
-            queue.clear_away();
-        }
-        if overdue == Overdue::Nothing {
-            return false;
-        }
-        // Whoever starts the controller waits for it, and gives up now.
-        !self.end_start()
     }
 
     /// Whether [`Self::draw_consequences`] may have something to do.

@@ -15,6 +15,7 @@ mod hostile_controller;
 mod lane;
 mod lifecycle;
 mod page_run;
+mod pause;
 mod plain_entry;
 mod policy;
 mod prp;
