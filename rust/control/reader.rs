@@ -5,7 +5,10 @@
 
 use kernel::{
     prelude::*,
-    sync::Arc, //
+    sync::{
+        atomic::{Atomic, Relaxed},
+        Arc,
+    },
 };
 
 use crate::{
@@ -21,14 +24,17 @@ use super::{
     turn::{Taken, Turn}, //
 };
 
-/// One reader. Its claim on the stream, if it has one, ends with it.
+/// One reader. Its claim on the stream, if it has one, ends when the last file
+/// leaves it, though a read that sleeps may look at it for longer.
 ///
 /// Whoever reads has the turn from looking for records until the cursor is
 /// moved past those copied. Nobody has it while waiting for an event.
-#[pin_data(PinnedDrop)]
+#[pin_data]
 pub(crate) struct Reader {
     stream: Arc<EventStream>,
     id: ReaderId,
+    /// How many files it is.
+    files: Atomic<u64>,
     #[pin]
     place: Turn<Place>,
 }
@@ -59,10 +65,22 @@ impl Reader {
             pin_init!(Self {
                 stream,
                 id,
+                files: Atomic::new(0),
                 place <- Turn::new(place),
             }),
             GFP_KERNEL,
         )
+    }
+
+    /// One more file is this reader from now on, until [`Self::leave`].
+    pub(crate) fn join(&self) {
+        self.files.fetch_add(1, Relaxed);
+    }
+
+    /// A file is this reader no more. Returns the reader if it was the last: its
+    /// claim is to end.
+    pub(crate) fn leave(&self) -> Option<ReaderId> {
+        (self.files.fetch_sub(1, Relaxed) == 1).then_some(self.id)
     }
 
     pub(crate) fn id(&self) -> ReaderId {
@@ -81,12 +99,5 @@ impl Reader {
     /// Those of [`Turn::take`].
     pub(crate) fn take(&self, blocking: Blocking) -> Result<Taken<'_, Place>> {
         self.place.take(blocking)
-    }
-}
-
-#[pinned_drop]
-impl PinnedDrop for Reader {
-    fn drop(self: Pin<&mut Self>) {
-        self.stream.release(self.id);
     }
 }

@@ -18,7 +18,7 @@ use crate::{
         stream::{EventStream, NoRecord},
     },
     engine::{
-        claim::Claimed,
+        claim::{Claimed, ReaderId},
         event_log::{Cursor, Origin},
         filter::Filter,
         lane::Place,
@@ -42,7 +42,7 @@ const BATCH: usize = 16;
 
 /// An open file. One that is open for reading is a [`Reader`], its own or one
 /// that it shares with others.
-#[pin_data]
+#[pin_data(PinnedDrop)]
 pub(crate) struct EventFile {
     handle: Arc<Handle>,
     #[pin]
@@ -57,7 +57,9 @@ impl FileOperations for EventFile {
         pin_init::pin_init_scope(move || {
             let reader = match mode {
                 OpenMode::ReadOnly | OpenMode::Writable => {
-                    Some(Reader::new(handle.stream().clone())?)
+                    let reader = Reader::new(handle.stream().clone())?;
+                    reader.join();
+                    Some(reader)
                 }
                 OpenMode::WriteOnly => None,
             };
@@ -146,7 +148,7 @@ impl Stream for EventFile {
         let Ok(reader) = self.reader() else {
             return Readiness::Nothing;
         };
-        let glance = self.stream().glance(reader.id(), reader.peek());
+        let glance = self.stream().glance(|| self.reader_id(), reader.peek());
         match (glance.has_record, glance.ended) {
             _ if glance.claimed => Readiness::Refused,
             (false, false) => Readiness::Nothing,
@@ -175,6 +177,11 @@ impl EventFile {
         self.reader.lock().clone().ok_or(EBADF)
     }
 
+    /// The same, to be told from others.
+    pub(super) fn reader_id(&self) -> Option<ReaderId> {
+        self.reader.lock().as_ref().map(|reader| reader.id())
+    }
+
     /// Whether it is still that one.
     pub(super) fn is(&self, reader: &Arc<Reader>) -> bool {
         let current = self.reader.lock();
@@ -198,8 +205,13 @@ impl EventFile {
 
     /// Makes this file part of another reader. Reads that wait go on there.
     pub(super) fn become_part_of(&self, reader: Arc<Reader>) {
-        let old = self.reader.lock().replace(reader);
-        // Outside of the lock: it may have a claim to give up.
+        reader.join();
+        let mut old = None;
+        self.stream().release(|| {
+            old = self.reader.lock().replace(reader);
+            old.as_ref()?.leave()
+        });
+        // Memory is given back outside of the locks.
         drop(old);
         self.moved();
     }
@@ -231,12 +243,14 @@ impl EventFile {
             if !self.is(&reader) {
                 continue;
             }
-            let (length_bytes, after) = self.copy_records(&reader, turn.get(), to)?;
+            let (length_bytes, after) = self.copy_records(turn.get(), to)?;
             turn.set(after);
             drop(turn);
             if length_bytes > 0 {
                 return Ok(length_bytes);
             }
+            // It may have become another one when there is something to read.
+            drop(reader);
             self.wait(blocking, None)?;
         }
     }
@@ -251,9 +265,8 @@ impl EventFile {
         // As if the reader stood there, and after all else in the other ring.
         let mut place = self.place_at(position)?;
         loop {
-            let reader = self.reader()?;
-            place.filter = reader.peek().filter;
-            let (length_bytes, after) = self.copy_records(&reader, place, to)?;
+            place.filter = self.reader()?.peek().filter;
+            let (length_bytes, after) = self.copy_records(place, to)?;
             if length_bytes > 0 {
                 return Ok(length_bytes);
             }
@@ -292,12 +305,7 @@ impl EventFile {
     ///
     /// EFAULT if not even one record could be copied; EBUSY if another reader
     /// has the stream to itself.
-    fn copy_records(
-        &self,
-        reader: &Reader,
-        mut place: Place,
-        to: &mut IovIterDest<'_>,
-    ) -> Result<(usize, Place)> {
+    fn copy_records(&self, mut place: Place, to: &mut IovIterDest<'_>) -> Result<(usize, Place)> {
         let mut records = [Record::default(); BATCH];
         let mut copied_bytes = 0;
         loop {
@@ -306,7 +314,7 @@ impl EventFile {
                 return Ok((copied_bytes, place));
             }
             let space = records.get_mut(..room).ok_or(EINVAL)?;
-            let taking = match self.stream().read_for(reader.id(), &place, space) {
+            let taking = match self.stream().read_for(|| self.reader_id(), &place, space) {
                 Ok(taking) => taking,
                 // What was copied was so before the claim.
                 Err(Claimed) if copied_bytes > 0 => return Ok((copied_bytes, place)),
@@ -339,12 +347,12 @@ impl EventFile {
                 .map(|reader| (reader.id(), place.unwrap_or_else(|| reader.peek())))
         };
         if blocking == Blocking::Refused {
-            let (reader, place) = place().ok_or(EBADF)?;
+            let (_, place) = place().ok_or(EBADF)?;
             let everything = Place {
                 filter: Filter::ALL,
                 ..place
             };
-            let glance = self.stream().glance(reader, everything);
+            let glance = self.stream().glance(|| self.reader_id(), everything);
             return match (glance.has_record, glance.ended) {
                 _ if glance.claimed => Err(EBUSY),
                 (true, _) => Ok(()),
@@ -358,6 +366,14 @@ impl EventFile {
             NoRecord::Claimed => EBUSY,
             NoRecord::NoReader => EBADF,
         })
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for EventFile {
+    fn drop(self: Pin<&mut Self>) {
+        self.stream()
+            .release(|| self.reader.lock().as_ref()?.leave());
     }
 }
 

@@ -10,7 +10,7 @@ use kernel::{
 };
 
 use crate::{
-    control::{reader::Reader, stream::NoPage},
+    control::stream::NoPage,
     engine::{
         lane::Place,
         record::{Record, Source, RECORD_BYTES},
@@ -85,7 +85,7 @@ impl Subscribable for EventFile {
 impl EventFile {
     /// Answers with as many records as there are and fit.
     fn answer_records(&self, answers: &mut Answers) -> Result<Look> {
-        self.at_next(|reader, place, _| {
+        self.at_next(|place, _| {
             let mut after = place;
             let mut count = 0;
             let mut records = [Record::default(); BATCH];
@@ -94,7 +94,7 @@ impl EventFile {
                 let space = records.get_mut(..room).unwrap_or(&mut []);
                 let taking = self
                     .stream()
-                    .read_for(reader.id(), &place, space)
+                    .read_for(|| self.reader_id(), &place, space)
                     .map_err(|_| EBUSY)?;
                 count = taking.count();
                 if count == 0 {
@@ -113,7 +113,7 @@ impl EventFile {
 
     /// Answers with one record and its log page.
     fn answer_page(&self, answers: &mut Answers) -> Result<Look> {
-        self.at_next(|_, place, found| {
+        self.at_next(|place, found| {
             let (record, after) = found;
             // The record is the last that was looked at.
             let details = match record.source() {
@@ -151,7 +151,7 @@ impl EventFile {
     /// stands, and the record with the place behind it.
     fn at_next(
         &self,
-        answer: impl FnOnce(&Reader, Place, (Record, Place)) -> Result<(Place, Look)>,
+        answer: impl FnOnce(Place, (Record, Place)) -> Result<(Place, Look)>,
     ) -> Result<Look> {
         let reader = self.reader()?;
         let Ok(mut turn) = reader.take(Blocking::Refused) else {
@@ -165,12 +165,12 @@ impl EventFile {
         let ended = self.stream().is_ended();
         let taking = self
             .stream()
-            .read_for(reader.id(), &place, &mut found)
+            .read_for(|| self.reader_id(), &place, &mut found)
             .map_err(|_| EBUSY)?;
         let after = taking.after(place, taking.count(), &found);
         let look = if taking.count() > 0 {
             let [record] = found;
-            let (moved, look) = answer(&reader, place, (record, after))?;
+            let (moved, look) = answer(place, (record, after))?;
             place = moved;
             look
         } else {

@@ -132,6 +132,97 @@ TEST_F(modes, an_exclusive_claim_sends_the_others_away_and_they_stay_where_they_
 	close(late);
 }
 
+static long call_pread(void *argument)
+{
+	struct read_call *call = argument;
+
+	return pread(call->fd, call->buffer, call->size, sizeof(struct nvme_event));
+}
+
+/* Whoever gives up the claim while another thread reads the same file. */
+FIXTURE(giving_up)
+{
+	struct controller controller;
+	int a, b;
+};
+
+FIXTURE_VARIANT(giving_up)
+{
+	unsigned int reading;
+	long (*call)(void *argument);
+	long number;
+};
+
+FIXTURE_VARIANT_ADD(giving_up, to_read_alone_and_a_read) {
+	NVME_EVENT_BROADCAST, call_read, SYS_read };
+FIXTURE_VARIANT_ADD(giving_up, to_read_alone_and_a_pread) {
+	NVME_EVENT_BROADCAST, call_pread, SYS_pread64 };
+FIXTURE_VARIANT_ADD(giving_up, to_share_and_a_read) {
+	NVME_EVENT_SHARED, call_read, SYS_read };
+FIXTURE_VARIANT_ADD(giving_up, to_share_and_a_pread) {
+	NVME_EVENT_SHARED, call_pread, SYS_pread64 };
+
+FIXTURE_SETUP(giving_up)
+{
+	ASSERT_EQ(0, controller_renew(&self->controller, 0));
+	self->a = controller_open(&self->controller, O_RDONLY);
+	ASSERT_LE(0, self->a);
+	self->b = controller_open(&self->controller, O_RDONLY);
+	ASSERT_LE(0, self->b);
+}
+
+FIXTURE_TEARDOWN(giving_up)
+{
+	close(self->a);
+	close(self->b);
+	EXPECT_EQ(0, event_clear(&self->controller));
+}
+
+TEST_F(giving_up, ends_the_claim_at_once_and_no_read)
+{
+	int other = variant->reading == NVME_EVENT_SHARED ? self->b : 0;
+	struct nvme_event event;
+	struct read_call parameters = { self->a, &event, sizeof(event) };
+	struct call call;
+
+	ASSERT_EQ(0, event_mode(self->a, NVME_EVENT_EXCLUSIVE, 0));
+	ASSERT_EQ(0, call_start(&call, variant->call, &parameters));
+	ASSERT_TRUE(call_blocks_in(&call, variant->number));
+	ASSERT_EQ(0, event_mode(self->a, variant->reading, other));
+	EXPECT_EQ(NVME_EVENT_CLAIM_NONE, event_claim(self->b));
+	EXPECT_EQ(NVME_EVENT_CLAIM_NONE, event_claim(self->a));
+	EXPECT_EQ(0, event_poll_now(self->b));
+	EXPECT_EQ(-EAGAIN, event_read_now(self->b, &event));
+	ASSERT_TRUE(call_blocks_in(&call, variant->number));
+	EXPECT_FALSE(call.returned);
+	ASSERT_EQ(0, event_raise_many(&self->controller, 1));
+	ASSERT_EQ(0, call_finish(&call));
+	EXPECT_EQ(sizeof(event), call.result) {
+		complain("%s", strerror(call.error));
+	}
+	EXPECT_EQ(1, event.dw2);
+}
+
+TEST_F(modes, a_claim_is_the_groups_and_stays_while_one_of_it_is_left)
+{
+	struct nvme_event event;
+	int c = controller_open(&self->controller, O_RDONLY);
+
+	ASSERT_LE(0, c);
+	ASSERT_EQ(0, event_mode(self->b, NVME_EVENT_SHARED, self->a));
+	ASSERT_EQ(0, event_mode(self->a, NVME_EVENT_SHARED, self->a));
+	ASSERT_EQ(0, event_mode(self->a, NVME_EVENT_EXCLUSIVE, 0));
+	EXPECT_EQ(NVME_EVENT_CLAIM_HOLDER, event_claim(self->b));
+	ASSERT_EQ(0, event_mode(self->a, NVME_EVENT_BROADCAST, 0));
+	EXPECT_EQ(NVME_EVENT_CLAIM_HOLDER, event_claim(self->b));
+	EXPECT_EQ(-EBUSY, event_read_now(self->a, &event));
+	EXPECT_EQ(-EBUSY, event_read_now(c, &event));
+	ASSERT_EQ(0, event_mode(self->b, NVME_EVENT_SHARED, c));
+	EXPECT_EQ(NVME_EVENT_CLAIM_NONE, event_claim(c));
+	EXPECT_EQ(-EAGAIN, event_read_now(self->a, &event));
+	close(c);
+}
+
 TEST_F(modes, an_exclusive_claim_ends_with_the_last_close)
 {
 	struct pollfd waits = { .fd = self->b, .events = POLLIN };

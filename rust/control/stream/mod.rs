@@ -294,28 +294,30 @@ impl EventStream {
         self.log.lock().events.read(cursor, filter, out)
     }
 
-    /// As [`Self::read`], for a reader, of what is in the lane first.
+    /// As [`Self::read`], for whoever is the reader at that moment, of what is
+    /// in the lane first. `reader` may take a spinlock.
     ///
     /// # Errors
     ///
-    /// [`Claimed`].
+    /// [`Claimed`], also if nobody reads.
     pub(crate) fn read_for(
         &self,
-        reader: ReaderId,
+        reader: impl FnOnce() -> Option<ReaderId>,
         place: &Place,
         out: &mut [Record],
     ) -> Result<Taking, Claimed> {
         let log = self.log.lock();
-        log.claim.check(reader)?;
+        log.claim.check(reader().ok_or(Claimed)?)?;
         Ok(Taking::read(log.staged.lane(), &log.events, place, out))
     }
 
-    /// What there is for a reader at `place`.
-    pub(crate) fn glance(&self, reader: ReaderId, mut place: Place) -> Glance {
+    /// What there is at `place`, for whoever is the reader at that moment.
+    /// `reader` may take a spinlock.
+    pub(crate) fn glance(&self, reader: impl Fn() -> Option<ReaderId>, mut place: Place) -> Glance {
         let mut record = [Record::default()];
         loop {
             let log = self.log.lock();
-            let claimed = log.claim.check(reader).is_err();
+            let claimed = reader().is_none_or(|reader| log.claim.check(reader).is_err());
             let taking = Taking::read(log.staged.lane(), &log.events, &place, &mut record);
             if claimed || taking.count() > 0 || !taking.more() {
                 return Glance {
@@ -337,20 +339,27 @@ impl EventStream {
         ReaderId(log.readers)
     }
 
-    /// Gives the stream to `reader` alone. All others are sent away.
+    /// Gives the stream alone to whoever is the reader at that moment. All
+    /// others are sent away. `reader` may take a spinlock.
     ///
     /// # Errors
     ///
-    /// [`Claimed`] if it is another's.
-    pub(crate) fn claim(&self, reader: ReaderId) -> Result<(), Claimed> {
-        self.log.lock().claim.take(reader)?;
+    /// [`Claimed`] if it is another's, or nobody reads.
+    pub(crate) fn claim(&self, reader: impl FnOnce() -> Option<ReaderId>) -> Result<(), Claimed> {
+        let mut log = self.log.lock();
+        log.claim.take(reader().ok_or(Claimed)?)?;
+        drop(log);
         self.notify();
         Ok(())
     }
 
-    /// Ends the claim of `reader`, if it has one. Not under a lock.
-    pub(crate) fn release(&self, reader: ReaderId) {
-        let released = self.log.lock().claim.release(reader);
+    /// Has `leave` make a file another reader, or none, and ends the claim of
+    /// the reader it returns, if that has one. Nobody sees the one without the
+    /// other. Not under a lock; `leave` may take a spinlock.
+    pub(crate) fn release(&self, leave: impl FnOnce() -> Option<ReaderId>) {
+        let mut log = self.log.lock();
+        let released = leave().is_some_and(|reader| log.claim.release(reader));
+        drop(log);
         if released {
             self.notify();
         }

@@ -209,20 +209,20 @@ fn resume(file: &EventFile, argument: usize) -> Result {
 fn mode(file: &EventFile, own: &Own<'_, EventFile>, argument: usize) -> Result {
     let asked: Mode = read_struct(argument)?;
     check(asked.size, size_of::<Mode>(), asked.flags)?;
-    let reader = file.reader()?;
+    file.reader()?;
     match asked.reading {
         uapi::nvme_event_reading_NVME_EVENT_SHARED => {}
         _ if asked.descriptor != 0 => return Err(EINVAL),
         _ => {}
     }
     match asked.reading {
-        // Also if it is alone: a claim ends with its reader.
+        // Also if it is alone: a claim ends when its reader is left.
         uapi::nvme_event_reading_NVME_EVENT_BROADCAST => file.part(),
         uapi::nvme_event_reading_NVME_EVENT_EXCLUSIVE => {
             if !is_system_administrator() {
                 return Err(EACCES);
             }
-            file.stream().claim(reader.id()).map_err(|_| EBUSY)
+            file.stream().claim(|| file.reader_id()).map_err(|_| EBUSY)
         }
         uapi::nvme_event_reading_NVME_EVENT_SHARED => {
             let peer = own.peer(asked.descriptor)?;
