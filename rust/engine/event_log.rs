@@ -215,7 +215,8 @@ impl<S: DerefMut<Target = [Record]>> EventLog<S> {
         Ok(Cursor::new(number))
     }
 
-    /// Where a reader at `cursor` stands after a seek.
+    /// Where a reader at `cursor` stands after a seek. One that asks where it
+    /// stands stays there, and is owed the same loss.
     ///
     /// # Errors
     ///
@@ -229,6 +230,9 @@ impl<S: DerefMut<Target = [Record]>> EventLog<S> {
         let record_bytes = RECORD_BYTES as i64;
         if offset_bytes % record_bytes != 0 {
             return Err(BadPosition);
+        }
+        if origin == Origin::Current && offset_bytes == 0 {
+            return Ok(cursor);
         }
         let base = match origin {
             Origin::Start if offset_bytes == 0 => self.oldest(),

@@ -120,22 +120,25 @@ impl Stream for EventFile {
         };
         let reader = self.reader()?;
         let mut turn = reader.take(Blocking::Allowed)?;
-        let place = turn.get();
+        let stood = turn.get();
         let (place, position) = match lane_offset(origin, offset_bytes) {
             Some(offset_bytes) => {
-                let lane = self.stream().seek_in_lane(place.lane, origin, offset_bytes);
+                let lane = self.stream().seek_in_lane(stood.lane, origin, offset_bytes);
                 let lane = lane.map_err(|_| EINVAL)?;
-                (Place { lane, ..place }, lane.position() | LANE_POSITION)
+                (Place { lane, ..stood }, lane.position() | LANE_POSITION)
             }
             None => {
-                let cursor = self.stream().seek(place.cursor, origin, offset_bytes);
+                let cursor = self.stream().seek(stood.cursor, origin, offset_bytes);
                 let cursor = cursor.map_err(|_| EINVAL)?;
-                (Place { cursor, ..place }, cursor.position())
+                (Place { cursor, ..stood }, cursor.position())
             }
         };
         turn.set(place);
         drop(turn);
-        self.moved();
+        // Whoever only asks wakes nobody.
+        if place != stood {
+            self.moved();
+        }
         Ok(position)
     }
 

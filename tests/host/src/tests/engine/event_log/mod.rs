@@ -6,7 +6,7 @@ mod model;
 
 use crate::engine::{
     event_log::{BadPosition, Cursor, EventLog, Missing, NotAPowerOfTwo, Origin},
-    filter::Filter,
+    filter::{Filter, Shown, EVENT_TYPES},
     record::{Record, Sequence},
 };
 
@@ -262,6 +262,32 @@ fn a_seek_to_an_overwritten_record_tells_the_loss_and_one_to_the_oldest_does_not
     assert_eq!(take(&log, &mut cursor, 1), [seen(7, 5)]);
     let mut cursor = log.seek(cursor, Origin::Start, 0).unwrap();
     assert_eq!(take(&log, &mut cursor, 1), [seen(7, 0)]);
+}
+
+#[test]
+fn who_asks_where_it_stands_is_owed_the_same_loss() {
+    let mut log = log(4);
+    let start = log.end();
+    post(&mut log, 10);
+    // All six that are gone, and four that are hidden.
+    let hides_all = Filter {
+        controller: [Shown(0); EVENT_TYPES],
+        lifecycle: Shown(0),
+        ..Filter::ALL
+    };
+    let mut out = [Record::default(); 2];
+    let batch = log.read(start, &hides_all, &mut out);
+    assert_eq!(batch.count, 0);
+    let owed = batch.after(0, &out);
+    assert_eq!(log.seek(owed, Origin::Current, 0), Ok(owed));
+    assert_eq!(log.seek(owed, Origin::Current, 8), Err(BadPosition));
+    post(&mut log, 1);
+    let mut cursor = log.seek(owed, Origin::Current, 0).unwrap();
+    assert_eq!(take(&log, &mut cursor, 1), [seen(11, 6)]);
+    // One that goes elsewhere begins anew, if only to come back.
+    let back = log.seek(owed, Origin::Current, -16).unwrap();
+    let mut back = log.seek(back, Origin::Current, 16).unwrap();
+    assert_eq!(take(&log, &mut back, 1), [seen(11, 0)]);
 }
 
 #[test]
