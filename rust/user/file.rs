@@ -149,7 +149,11 @@ impl Stream for EventFile {
     fn poll(self: Pin<&Self>, file: &File, table: &PollTable<'_>) -> Readiness {
         table.register_wait(file, self.stream().changed());
         let Ok(reader) = self.reader() else {
-            return Readiness::Nothing;
+            // One that is open for writing only has nothing to read, ever.
+            return match self.stream().is_ended() {
+                true => Readiness::Gone,
+                false => Readiness::Nothing,
+            };
         };
         let glance = self.stream().glance(|| self.reader_id(), reader.peek());
         match (glance.has_record, glance.ended) {

@@ -331,6 +331,11 @@ TEST_F(modes, multishot_reads_of_others_end_with_busy)
 	io_uring_queue_exit(&ring);
 }
 
+static long call_poll(void *argument)
+{
+	return poll(argument, 1, LIMIT_MS);
+}
+
 /* Option 4: who does not read is no reader. */
 TEST_F(modes, files_for_writing_have_no_place)
 {
@@ -358,7 +363,28 @@ TEST_F(modes, files_for_writing_have_no_place)
 	EXPECT_EQ(-EBADF, event_mode(self->a, NVME_EVENT_SHARED, fd));
 	ASSERT_EQ(0, event_raise_many(&self->controller, 1));
 	EXPECT_EQ(0, event_poll_now(fd));
+
+	/* But it learns that the controller is gone. */
+	ASSERT_EQ(0, controller_unbind(&self->controller));
+	EXPECT_EQ(POLLERR | POLLHUP, event_poll_now(fd));
+	ASSERT_EQ(0, controller_bind(&self->controller));
 	close(fd);
+}
+
+TEST_F(modes, files_for_writing_are_woken_when_the_controller_goes)
+{
+	struct pollfd gone = { .fd = controller_open(&self->controller, O_WRONLY) };
+	struct call call;
+
+	ASSERT_LE(0, gone.fd);
+	ASSERT_EQ(0, call_start(&call, call_poll, &gone));
+	ASSERT_TRUE(call_blocks_in(&call, SYS_poll));
+	ASSERT_EQ(0, controller_unbind(&self->controller));
+	ASSERT_EQ(0, call_finish(&call));
+	EXPECT_EQ(1, call.result);
+	EXPECT_EQ(POLLERR | POLLHUP, gone.revents);
+	ASSERT_EQ(0, controller_bind(&self->controller));
+	close(gone.fd);
 }
 
 TEST_HARNESS_MAIN
