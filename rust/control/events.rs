@@ -42,6 +42,8 @@ pub(super) struct Events {
     pub(super) keeper: AerKeeper,
     storm: StormGuard,
     by_type: [u64; 8],
+    /// The stream says that requests have stopped.
+    stopped: bool,
     /// What the moments of `storm` count from.
     epoch: Instant<Monotonic>,
 }
@@ -53,17 +55,23 @@ impl Events {
             keeper: AerKeeper::new(),
             storm: StormGuard::new(limits),
             by_type: [0; 8],
+            stopped: false,
             epoch: Instant::now(),
         }
     }
 
     /// The controller was disabled: no request is outstanding any more.
     pub(super) fn restart(&mut self) {
-        if self.keeper.is_stopped() {
-            self.stream.post(Record::lifecycle(Lifecycle::AerResumed));
-        }
         self.keeper = AerKeeper::new();
         self.stream.forget_captures();
+    }
+
+    /// The controller was started, with requests.
+    pub(super) fn started(&mut self) {
+        if self.stopped && !self.keeper.is_stopped() {
+            self.stopped = false;
+            self.stream.post(Record::lifecycle(Lifecycle::AerResumed));
+        }
     }
 
     /// How many event classes are masked.
@@ -128,8 +136,11 @@ impl Events {
                     "no more asynchronous events, status {:#x}\n",
                     status.0
                 );
-                self.stream
-                    .post(Record::lifecycle(Lifecycle::AerStopped { status }));
+                // Once, however many starts fail until they resume.
+                if !core::mem::replace(&mut self.stopped, true) {
+                    self.stream
+                        .post(Record::lifecycle(Lifecycle::AerStopped { status }));
+                }
                 Found::Completions
             }
             Outcome::Drained => Found::Completions,

@@ -57,6 +57,23 @@ static unsigned int log_pages_read(const struct liar *liar)
 	return liar_answer(liar, QUESTION_ADMIN_COMMANDS + ADMIN_GET_LOG_PAGE);
 }
 
+/* How many such lifecycle records the stream has, from its beginning on. */
+static unsigned int stream_count(const struct liar *liar, unsigned int lifecycle)
+{
+	int fd = controller_open(&liar->controller, O_RDONLY | O_NONBLOCK);
+	struct nvme_event event;
+	unsigned int count = 0;
+
+	if (fd < 0)
+		return -1;
+	lseek(fd, 0, SEEK_SET);
+	while (read(fd, &event, sizeof(event)) == sizeof(event))
+		count += NVME_EVENT_SOURCE(event.dw3) == NVME_EVENT_SOURCE_LIFECYCLE &&
+			 event.dw0 == lifecycle << 8;
+	close(fd);
+	return count;
+}
+
 /* What is kept of its log page, in bytes; negative: errno. */
 static long fetch_event(int fd, unsigned long long number, unsigned int flags)
 {
@@ -392,11 +409,24 @@ TEST_F(event, requests_that_fail_are_given_up)
 	EXPECT_EQ(0, value(liar, "aers_outstanding"));
 	EXPECT_EQ(0, liar_serves(liar));
 
+	/* They do not resume with a reset that fails, nor with one after which they fail again. */
+	ASSERT_EQ(0, lie(liar, LIE_FATAL_AT_START, 0));
+	EXPECT_EQ(-ENETRESET, liar_reset(liar));
+	EXPECT_EQ(0, stream_count(liar, NVME_EVENT_AER_RESUMED));
+	ASSERT_EQ(0, truth(liar));
+	ASSERT_EQ(0, lie(liar, LIE_EVENT_STATUS, 6));
+	EXPECT_EQ(0, liar_reset(liar));
+	EXPECT_EQ(0, stream_count(liar, NVME_EVENT_AER_RESUMED));
+	EXPECT_EQ(1, stream_count(liar, NVME_EVENT_AER_STOPPED));
+
 	ASSERT_EQ(0, truth(liar));
 	EXPECT_EQ(0, liar_reset(liar));
-	EXPECT_TRUE(liar_stream_has(liar, NVME_EVENT_AER_RESUMED));
+	EXPECT_EQ(1, stream_count(liar, NVME_EVENT_AER_RESUMED));
 	EXPECT_EQ(4, value(liar, "aers_outstanding"));
 	EXPECT_EQ(0, liar_informs(liar));
+	EXPECT_EQ(0, liar_reset(liar));
+	EXPECT_EQ(1, stream_count(liar, NVME_EVENT_AER_RESUMED));
+	EXPECT_EQ(1, stream_count(liar, NVME_EVENT_AER_STOPPED));
 }
 
 /* A persistent internal error needs a reset. */

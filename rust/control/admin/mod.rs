@@ -166,6 +166,12 @@ impl AdminQueue {
         self.arm(&mut state);
     }
 
+    /// The controller was started. If event requests had stopped, the stream
+    /// says that they are outstanding again.
+    pub(crate) fn started(&self) {
+        self.state.lock().events.started();
+    }
+
     /// The controller takes as many Aborts at a time as its Abort Command
     /// Limit, 0-based, says.
     pub(crate) fn limit_aborts(&self, acl: u8) {

@@ -301,7 +301,10 @@ impl Controller {
     /// `None` if the driver has begun to let go of the controller meanwhile.
     fn conclude(&self, power: &mut Power, started: Result) -> Option<Result> {
         match started.and_then(|()| self.go_live()) {
-            Ok(state) => state.map(|_| Ok(())),
+            Ok(state) => state.map(|_| {
+                self.admin.started();
+                Ok(())
+            }),
             Err(error) => {
                 dev_err!(self.device, "controller did not start: {:?}\n", error);
                 power.on = self.power_off().is_err();
