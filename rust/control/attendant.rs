@@ -75,10 +75,8 @@ impl Attendant {
         }
     }
 
+    /// Reads the log page of an event.
     fn attend(&self, pending: Pending) {
-        if pending.page == LogPageId::FIRMWARE_SLOT {
-            self.await_firmware();
-        }
         if let Err(error) = self.capture(pending) {
             dev_warn!(
                 self.controller.device(),
@@ -90,9 +88,6 @@ impl Attendant {
         }
         // Whoever waits for the page looks now.
         self.controller.stream().captured();
-        if pending.page == LogPageId::CHANGED_NAMESPACE_LIST {
-            self.controller.rescan();
-        }
     }
 
     /// Leaves the controller alone while it activates firmware. One that takes
@@ -158,7 +153,9 @@ impl Task for Attendant {
             match self.controller.admin().next_duty() {
                 Duty::Nothing => return Next::Done,
                 Duty::Later(delay) => return Next::Again(delay),
+                Duty::AwaitFirmware => self.await_firmware(),
                 Duty::Capture(pending) => self.attend(pending),
+                Duty::Rescan => self.controller.rescan(),
             }
         }
     }

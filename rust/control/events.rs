@@ -20,6 +20,7 @@ use crate::{
     spec::{
         completion::{CompletionEntry, Status},
         event::AsynchronousEvent,
+        log_page::LogPageId,
     },
 };
 
@@ -31,8 +32,12 @@ pub(crate) enum Duty {
     Nothing,
     /// Something, after this time.
     Later(Delta),
+    /// The controller activates firmware, and is to be left alone meanwhile.
+    AwaitFirmware,
     /// This log page is to be read.
     Capture(Pending),
+    /// The list of namespaces is to be brought up to date.
+    Rescan,
 }
 
 /// Events of one controller, on their way from completions to the stream. Part
@@ -44,6 +49,11 @@ pub(super) struct Events {
     by_type: [u64; 8],
     /// The stream says that requests have stopped.
     stopped: bool,
+    /// The controller said that it activates firmware.
+    activates: bool,
+    /// The controller said that namespaces changed, or its list of those that
+    /// did was read.
+    changed: bool,
     /// What the moments of `storm` count from.
     epoch: Instant<Monotonic>,
 }
@@ -56,6 +66,8 @@ impl Events {
             storm: StormGuard::new(limits),
             by_type: [0; 8],
             stopped: false,
+            activates: false,
+            changed: false,
             epoch: Instant::now(),
         }
     }
@@ -63,6 +75,9 @@ impl Events {
     /// The controller was disabled: no request is outstanding any more.
     pub(super) fn restart(&mut self) {
         self.keeper = AerKeeper::new();
+        // Whoever starts it learns all that anew.
+        self.activates = false;
+        self.changed = false;
         self.stream.forget_captures();
     }
 
@@ -102,9 +117,20 @@ impl Events {
                 .post(Record::lifecycle(Lifecycle::ClassUnmasked { class }));
             self.keeper.release();
         }
+        if core::mem::replace(&mut self.activates, false) {
+            return Duty::AwaitFirmware;
+        }
         let ready = |page| !self.storm.is_masked(page);
         if let Some(pending) = self.stream.take_capture(ready) {
+            // What is in the list once read is not in it again, whatever event
+            // it was read for.
+            self.changed |= pending.page == LogPageId::CHANGED_NAMESPACE_LIST;
             return Duty::Capture(pending);
+        }
+        // Not before the list is read: what changes after a look at the
+        // namespaces has to be told again.
+        if core::mem::replace(&mut self.changed, false) {
+            return Duty::Rescan;
         }
         match self.storm.next_end() {
             Some(end) => Duty::Later(Delta::from_nanos(
@@ -149,6 +175,9 @@ impl Events {
 
     fn event(&mut self, event: AsynchronousEvent, parameter: u32, status: Status) -> Found {
         self.stream.post_event(event, parameter, status);
+        // What makes its record HANDLED, and not the log page that it names.
+        self.activates |= event.is_firmware_activation();
+        self.changed |= event.is_namespace_change();
         if let Some(count) = self.by_type.get_mut(event.event_type() as usize) {
             *count = count.saturating_add(1);
         }

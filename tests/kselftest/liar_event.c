@@ -189,6 +189,43 @@ TEST_F_TIMEOUT(event, firmware_activation_does_not_keep_a_controller_bound, 60)
 	EXPECT_EQ(0, liar_serves(liar));
 }
 
+/* What the record says the driver acts on it acts on, whatever log page the event names. */
+TEST_F(event, firmware_activation_without_a_log_page_is_waited_for)
+{
+	struct liar *liar = &self->liar;
+	struct nvme_event event;
+
+	ASSERT_EQ(0, lie(liar, LIE_ACTIVATES, NO_LOG_PAGE));
+	ASSERT_EQ(0, event_read(self->fd, &event));
+	EXPECT_EQ(EVENT_ACTIVATION & 0xffff, event.dw0);
+	EXPECT_TRUE(event.dw3 & NVME_EVENT_DW3_HANDLED);
+	expect_event(_metadata, self->fd, NVME_EVENT_RESET_STARTED << 8);
+	expect_event(_metadata, self->fd, NVME_EVENT_RESET_SUCCEEDED << 8);
+	EXPECT_TRUE(log_has(&liar->log, "firmware activation did not end"));
+	EXPECT_EQ(0, liar_informs(liar));
+}
+
+TEST_F(event, namespaces_that_change_without_a_log_page_are_looked_for)
+{
+	struct liar *liar = &self->liar;
+	struct nvme_event event;
+
+	EXPECT_FALSE(controller_has_namespace(&liar->controller, 2));
+	ASSERT_EQ(0, lie(liar, LIE_COMMAND_SET, 9));
+	ASSERT_EQ(0, liar_report(liar, EVENT_NAMESPACE & 0xffff));
+	ASSERT_EQ(0, event_read(self->fd, &event));
+	EXPECT_EQ(EVENT_NAMESPACE & 0xffff, event.dw0);
+	EXPECT_TRUE(event.dw3 & NVME_EVENT_DW3_HANDLED);
+	EXPECT_TRUE(wait_until(controller_has_namespace(&liar->controller, 2)));
+
+	/* And with one. */
+	ASSERT_EQ(0, truth(liar));
+	ASSERT_EQ(0, liar_report(liar, EVENT_NAMESPACE));
+	expect_event(_metadata, self->fd, EVENT_NAMESPACE);
+	EXPECT_TRUE(wait_until(!controller_has_namespace(&liar->controller, 2)));
+	EXPECT_EQ(0, liar_informs(liar));
+}
+
 TEST_F(event, more_completions_than_requests)
 {
 	struct liar *liar = &self->liar;

@@ -56,6 +56,9 @@ enum lie {
 /* In an argument: of the next command of the admin queue, not of an I/O queue. */
 #define OF_ADMIN_QUEUE (1U << 31)
 
+/* In the argument of LIE_ACTIVATES: the event names no log page. */
+#define NO_LOG_PAGE (1U << 31)
+
 /* What it can be asked. */
 enum question {
 	QUESTION_EVENT_REQUESTS = 1,	/* which it holds */

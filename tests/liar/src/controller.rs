@@ -12,7 +12,7 @@ use std::{
 use crate::{
     command::{Answer, Command, Status},
     data::{DISK_BYTES, FORMATS},
-    lie::{Lie, Lies, Told},
+    lie::{Lie, Lies, Told, NO_LOG_PAGE},
     memory::Memory,
     queue::{Completion, CompletionQueue, SubmissionQueue},
     registers::{Registers, CSTS_FATAL, CSTS_PAUSED},
@@ -303,10 +303,14 @@ impl Controller {
     }
 
     fn activate_firmware(&mut self) {
-        let Some(milliseconds) = self.lies.once(Lie::Activates) else {
+        let Some(argument) = self.lies.once(Lie::Activates) else {
             return;
         };
-        self.report(EVENT_FIRMWARE_ACTIVATION);
+        let milliseconds = argument & !NO_LOG_PAGE;
+        self.report(match argument & NO_LOG_PAGE {
+            0 => EVENT_FIRMWARE_ACTIVATION,
+            _ => EVENT_FIRMWARE_ACTIVATION & 0xffff,
+        });
         self.registers.csts |= CSTS_PAUSED;
         if milliseconds > 0 {
             let end = Instant::now() + Duration::from_millis(milliseconds.into());

@@ -24,7 +24,8 @@ pub enum Lie {
     /// CSTS.SHST never says that a shutdown is complete.
     NeverShutDown = 6,
     /// Once, at once: firmware is activated. The argument is how many
-    /// milliseconds that takes; 0: until a reset.
+    /// milliseconds that takes; 0: until a reset. With [`NO_LOG_PAGE`], the event
+    /// names no log page.
     Activates = 7,
     /// CAP.MQES is the argument.
     QueueEntries = 8,
@@ -107,6 +108,9 @@ pub enum Lie {
 /// Set in the argument of what is told of "the next command": one of the admin
 /// queue's; otherwise, of an I/O queue's.
 pub const OF_ADMIN_QUEUE: u32 = 1 << 31;
+
+/// Set in the argument of [`Lie::Activates`].
+pub const NO_LOG_PAGE: u32 = 1 << 31;
 
 impl Lie {
     /// The lie with that number.
