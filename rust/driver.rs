@@ -161,7 +161,7 @@ fn bind(shared: &Shared, device: &pci::Device<Core<'_>>) -> Result<Bound> {
     )?;
     let node = Arc::new(node, GFP_KERNEL)?;
     let controller = binding.controller();
-    controller.announce_by(NodeAnnouncer::new(node.clone(), shared.subsystems.clone())?);
+    binding.announce_by(NodeAnnouncer::new(node.clone(), shared.subsystems.clone())?);
     let publisher = NamespacePublisher {
         region: shared.generic_nodes.clone(),
         class: shared.classes.generic.clone(),

@@ -52,8 +52,12 @@ impl Attendant {
         }? Error))
     }
 
-    /// Sends the uevents that the in-tree driver sends for these events.
+    /// Sends the uevents that the in-tree driver sends for these events, once
+    /// there is somebody to send them.
     fn announce(&self) {
+        if !self.controller.has_announcer() {
+            return;
+        }
         let mut records = [Record::default(); BATCH];
         loop {
             let mut cursor = self.announced.lock();

@@ -21,7 +21,7 @@ use crate::glue::{
 use super::{
     admin::{AdminQueue, Found},
     attendant::Attendant,
-    controller::{Controller, ResetScope, Settings},
+    controller::{Announcer, Controller, ResetScope, Settings},
     io_queue::IoQueue,
     refresh::Refresher,
     stream::EventStream,
@@ -206,6 +206,13 @@ impl Binding {
         // First of all: it sees to it that commands do not take for ever.
         self.watchman.queue();
         self.controller.start();
+    }
+
+    /// Has `announcer` tell udev from now on, first of what the controller said
+    /// while it was started.
+    pub(crate) fn announce_by(&self, announcer: KBox<dyn Announcer>) {
+        self.controller.announce_by(announcer);
+        self.attendant.queue();
     }
 
     /// Has commands that take too long be looked after now.

@@ -11,6 +11,7 @@
 #include "lib/call.h"
 #include "lib/event.h"
 #include "lib/liar.h"
+#include "lib/uevent.h"
 #include "lib/util.h"
 
 #define EVENT_ACTIVATION	0x00030102
@@ -464,6 +465,37 @@ TEST_F(event, requests_that_fail_are_given_up)
 	EXPECT_EQ(0, liar_reset(liar));
 	EXPECT_EQ(1, stream_count(liar, NVME_EVENT_AER_RESUMED));
 	EXPECT_EQ(1, stream_count(liar, NVME_EVENT_AER_STOPPED));
+}
+
+/* What is reported before the node is there udev is told when it is. */
+FIXTURE(early)
+{
+	struct liar liar;
+	int socket;
+};
+
+FIXTURE_SETUP(early)
+{
+	ASSERT_EQ(0, liar_begin(&self->liar));
+	self->socket = uevents_open();
+	ASSERT_LE(0, self->socket);
+}
+
+FIXTURE_TEARDOWN(early)
+{
+	close(self->socket);
+	EXPECT_EQ(0, liar_end(&self->liar));
+}
+
+TEST_F(early, event_is_announced)
+{
+	struct liar *liar = &self->liar;
+
+	ASSERT_EQ(0, lie(liar, LIE_EARLY_EVENT, EVENT_TEMPERATURE));
+	ASSERT_EQ(0, liar_bind(liar));
+	EXPECT_EQ(1, liar_told(liar));
+	EXPECT_TRUE(uevent_arrives(self->socket, liar->controller.node, "NVME_AEN=0x020101"));
+	EXPECT_EQ(0, liar_informs(liar));
 }
 
 /* A persistent internal error needs a reset. */

@@ -238,11 +238,16 @@ impl Controller {
     }
 
     /// Has `announcer` tell udev from now on.
-    pub(crate) fn announce_by(&self, announcer: KBox<dyn Announcer>) {
+    pub(super) fn announce_by(&self, announcer: KBox<dyn Announcer>) {
         self.announcer.populate(announcer);
         if self.state() == State::Live {
             self.announce(fmt!("NVME_EVENT=connected"));
         }
+    }
+
+    /// Whether there is somebody who tells udev.
+    pub(super) fn has_announcer(&self) -> bool {
+        self.announcer.as_ref().is_some()
     }
 
     /// Sends an uevent with this variable, a `NAME=value`. Sleeps.

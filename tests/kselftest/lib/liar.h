@@ -51,6 +51,7 @@ enum lie {
 	LIE_ABORTS_HANG,
 	LIE_READY_TIMEOUT,
 	LIE_ACTIVATION_TIME,
+	LIE_EARLY_EVENT,
 };
 
 /* In an argument: of the next command of the admin queue, not of an I/O queue. */

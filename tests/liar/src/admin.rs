@@ -89,6 +89,8 @@ impl Controller {
             return Err(Status::EVENT_REQUEST_LIMIT);
         }
         self.requests.push_back(id);
+        let early = self.lies.once(Lie::EarlyEvent);
+        self.events.extend(early);
         self.report_events();
         Ok(Answer::Later)
     }

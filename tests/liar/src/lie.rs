@@ -103,6 +103,8 @@ pub enum Lie {
     ReadyTimeout = 42,
     /// MTFA is the argument, in units of 100 ms.
     ActivationTime = 43,
+    /// Once: as soon as there is a request for events, that one is reported.
+    EarlyEvent = 44,
 }
 
 /// Set in the argument of what is told of "the next command": one of the admin
