@@ -15,6 +15,7 @@ use crate::{
         capture::{CapturePlan, Pending},
         event_log::Cursor,
         filter::Filter,
+        lifecycle::State,
         record::Record,
     },
     glue::work::{Next, Task, WorkItem},
@@ -26,6 +27,10 @@ use super::{archive::Page, binding::Resetter, controller::Controller, events::Du
 
 /// How many records are looked at together.
 const BATCH: usize = 8;
+
+/// How often to look whether a controller that reports events already has said
+/// what it is.
+const START_INTERVAL: Delta = Delta::from_millis(20);
 
 /// The task that follows the events of a controller, one at a time.
 #[pin_data]
@@ -153,6 +158,13 @@ impl Task for Attendant {
     fn run(&self) -> Next {
         self.announce();
         self.controller.draw_consequences();
+        if self.controller.identity().lock().is_none() {
+            // How long a log page is follows from that.
+            return match self.controller.state() {
+                State::New | State::Live | State::Resetting => Next::Again(START_INTERVAL),
+                State::Dead | State::Deleting => Next::Done,
+            };
+        }
         loop {
             match self.controller.admin().next_duty() {
                 Duty::Nothing => return Next::Done,

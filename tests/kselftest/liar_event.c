@@ -495,6 +495,17 @@ TEST_F(early, event_is_announced)
 	ASSERT_EQ(0, liar_bind(liar));
 	EXPECT_EQ(1, liar_told(liar));
 	EXPECT_TRUE(uevent_arrives(self->socket, liar->controller.node, "NVME_AEN=0x020101"));
+}
+
+/* And before Identify has said how long log pages are. */
+TEST_F(early, log_page_is_read)
+{
+	struct liar *liar = &self->liar;
+
+	ASSERT_EQ(0, lie(liar, LIE_EARLY_EVENT, EVENT_TEMPERATURE));
+	ASSERT_EQ(0, liar_bind(liar));
+	EXPECT_EQ(512, fetch_event(liar->node, 1, 0));
+	EXPECT_EQ(0, value(liar, "captures_failed"));
 	EXPECT_EQ(0, liar_informs(liar));
 }
 
