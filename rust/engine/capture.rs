@@ -12,7 +12,7 @@ use crate::spec::{
     command::{LogPageRead, NamespaceId, RetainEvent},
     event::{AsynchronousEvent, EventType},
     identify::IdentifyController,
-    log_page::{Header, LogPageId, PageLength},
+    log_page::{GroupList, Header, LogPageId, PageLength},
 };
 
 use super::record::Sequence;
@@ -186,6 +186,7 @@ pub(crate) struct CapturePlan {
 enum Length {
     Known(u32),
     Unread(Header),
+    Unfinished(GroupList),
     Queue {
         entry_bytes: u32,
         available_at: usize,
@@ -229,6 +230,13 @@ impl CapturePlan {
                 }
                 Length::Unread(header)
             }
+            PageLength::Groups => {
+                if !identify.extended_log_page_data() {
+                    // What follows the first chunk cannot be had.
+                    limit_bytes = limit_bytes.min(CHUNK_BYTES);
+                }
+                Length::Unfinished(GroupList::new())
+            }
             PageLength::Queue {
                 entry_bytes,
                 available_at,
@@ -258,6 +266,9 @@ impl CapturePlan {
             (State::Releasing, _) => (0, 4, RetainEvent::Release),
             (State::Reading, Length::Unread(header)) => {
                 (0, header.header_bytes(), RetainEvent::Retain)
+            }
+            (State::Reading, Length::Unfinished(_)) => {
+                (self.offset, CHUNK_BYTES, RetainEvent::Retain)
             }
             (State::Reading, Length::Queue { entry_bytes, .. }) => {
                 (0, entry_bytes, RetainEvent::Release)
@@ -298,6 +309,10 @@ impl CapturePlan {
                 }
                 self.check_length();
             }
+            (State::Reading, Length::Unfinished(list)) => {
+                let keep = self.advance_list(list, data);
+                return data.get(..keep).unwrap_or(data);
+            }
             (
                 State::Reading,
                 Length::Queue {
@@ -327,11 +342,33 @@ impl CapturePlan {
         data
     }
 
+    /// As [`Self::advance`], for the next chunk of a list. Returns how much of
+    /// it is to be kept: what follows the end of the page is not of it.
+    fn advance_list(&mut self, mut list: GroupList, data: &[u8]) -> usize {
+        let start = self.offset;
+        let end = start.saturating_add(CHUNK_BYTES);
+        list.look(start, CHUNK_BYTES, data);
+        self.offset = end;
+        self.length = match list.page_bytes() {
+            Some(length_bytes) => {
+                if length_bytes <= end {
+                    self.offset = length_bytes;
+                    self.state = State::Releasing;
+                }
+                Length::Known(length_bytes)
+            }
+            None => Length::Unfinished(list),
+        };
+        self.check_length();
+        let kept_end = self.offset.min(self.limit_bytes & !3);
+        kept_end.saturating_sub(start) as usize
+    }
+
     /// How long the page is, as far as that is known.
     pub(crate) fn page_bytes(&self) -> Option<u32> {
         match self.length {
             Length::Known(length_bytes) => Some(length_bytes),
-            Length::Unread(_) | Length::Queue { .. } => None,
+            Length::Unread(_) | Length::Unfinished(_) | Length::Queue { .. } => None,
         }
     }
 
@@ -341,10 +378,13 @@ impl CapturePlan {
     }
 
     fn check_length(&mut self) {
-        if let Length::Known(length) = self.length {
-            if length > self.limit_bytes {
-                self.state = State::TooLong;
-            }
+        let length_bytes_min = match self.length {
+            Length::Known(length_bytes) => length_bytes,
+            Length::Unfinished(list) => list.bytes_min(),
+            Length::Unread(_) | Length::Queue { .. } => return,
+        };
+        if length_bytes_min > self.limit_bytes {
+            self.state = State::TooLong;
         }
     }
 }

@@ -41,14 +41,7 @@ impl LogPageId {
             Self::PREDICTABLE_LATENCY_AGGREGATE | Self::ENDURANCE_GROUP_AGGREGATE => {
                 PageLength::InHeader(Header::Aggregate)
             }
-            Self::ASYMMETRIC_NAMESPACE_ACCESS => PageLength::Bytes(
-                // A header, a descriptor for each group, each namespace once.
-                // Still whole dwords if the sum saturates.
-                16_u32
-                    .saturating_add(identify.nanagrpid.get().saturating_mul(32))
-                    .saturating_add(identify.nn.get().saturating_mul(4))
-                    & !3,
-            ),
+            Self::ASYMMETRIC_NAMESPACE_ACCESS => PageLength::Groups,
             Self::RESERVATION_NOTIFICATION => PageLength::Queue {
                 entry_bytes: 64,
                 available_at: 9,
@@ -101,6 +94,8 @@ pub(crate) enum PageLength {
     Bytes(u32),
     /// The page says so itself, in its first bytes.
     InHeader(Header),
+    /// It is a [`GroupList`], each of its groups says where the next one is.
+    Groups,
     /// Each read returns one entry and removes it; the byte at
     /// `available_at` says how many more there are.
     Queue {
@@ -150,6 +145,76 @@ impl Header {
         };
         let length = length.max(u64::from(self.header_bytes()));
         u32::try_from(length.saturating_add(3)).unwrap_or(u32::MAX) & !3
+    }
+}
+
+/// Where a page ends that is a list of groups, as far as it was looked at. It
+/// begins with 16 bytes, among them the number of groups. Each group has 32
+/// bytes, among them the number of its members, and four for each of those.
+///
+/// How long it is at most follows from Identify, but a controller may refuse to
+/// begin to read beyond where it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GroupList {
+    /// Where the next group begins, or the page ends.
+    next: u32,
+    /// How many groups were not looked at. `None` before the first look.
+    groups_left: Option<u16>,
+}
+
+impl GroupList {
+    const HEADER_BYTES: u32 = 16;
+    const GROUPS_AT: usize = 8;
+    const GROUP_BYTES: u32 = 32;
+    const MEMBERS_AT: u32 = 4;
+    const NUMBER_BYTES: u32 = 4;
+
+    pub(crate) const fn new() -> Self {
+        Self {
+            next: Self::HEADER_BYTES,
+            groups_left: None,
+        }
+    }
+
+    /// Looks at the next `length_bytes` of the page, whole dwords, which begin
+    /// at `offset`. What `bytes` lacks of them counts as zero.
+    pub(crate) fn look(&mut self, offset: u32, length_bytes: u32, bytes: &[u8]) {
+        let end = offset.saturating_add(length_bytes);
+        let mut left = match self.groups_left {
+            Some(left) => left,
+            None => little_endian(bytes, Self::GROUPS_AT),
+        };
+        while left > 0 && self.members_end() <= end {
+            let members_at = self.next.saturating_add(Self::MEMBERS_AT);
+            let members: u32 = little_endian(bytes, members_at.saturating_sub(offset) as usize);
+            let group_bytes = members
+                .saturating_mul(Self::NUMBER_BYTES)
+                .saturating_add(Self::GROUP_BYTES);
+            // Still whole dwords if the sum saturates.
+            self.next = self.next.saturating_add(group_bytes) & !3;
+            left = left.saturating_sub(1);
+        }
+        self.groups_left = Some(left);
+    }
+
+    /// How long the page is, if that is known by now.
+    pub(crate) fn page_bytes(self) -> Option<u32> {
+        (self.groups_left == Some(0)).then_some(self.next)
+    }
+
+    /// How long the page is at least.
+    pub(crate) fn bytes_min(self) -> u32 {
+        match self.groups_left {
+            None | Some(0) => self.next,
+            Some(_) => self.members_end(),
+        }
+    }
+
+    /// Where the number of members of the next group ends.
+    fn members_end(self) -> u32 {
+        self.next
+            .saturating_add(Self::MEMBERS_AT)
+            .saturating_add(Self::NUMBER_BYTES)
     }
 }
 

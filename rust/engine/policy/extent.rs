@@ -94,6 +94,8 @@ fn log_page(command: Command<'_>, received: Received<'_>) -> Option<u64> {
             header.page_bytes(received.head)
         }
         PageLength::Queue { entry_bytes, .. } => entry_bytes,
+        // What the head has is not enough.
+        PageLength::Groups => return None,
     };
     Some(u64::from(page_bytes).saturating_sub(offset_bytes))
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use crate::{
-    spec::log_page::{Header, LogPageId, PageLength},
+    spec::log_page::{GroupList, Header, LogPageId, PageLength},
     tests::identify,
 };
 
@@ -39,6 +39,7 @@ fn pages_have_the_lengths_of_the_specification() {
         (LogPageId(0xc0), PageLength::Bytes(512)),
         (LogPageId::CHANGED_NAMESPACE_LIST, PageLength::Bytes(4096)),
         (LogPageId::CHANGED_ZONE_LIST, PageLength::Bytes(4096)),
+        (LogPageId::ASYMMETRIC_NAMESPACE_ACCESS, PageLength::Groups),
         (
             LogPageId::TELEMETRY_CONTROLLER_INITIATED,
             PageLength::InHeader(Header::Telemetry),
@@ -97,28 +98,72 @@ fn error_page_has_one_entry_more_than_elpe() {
     }
 }
 
-#[test]
-fn ana_page_holds_every_group_and_every_namespace() {
-    let table = [
-        (0, 0, 16),
-        (1, 1, 16 + 32 + 4),
-        (4, 256, 16 + 4 * 32 + 256 * 4),
-        // A length that cannot be is still one of whole dwords.
-        (u32::MAX, 0, LONGEST),
-        (0, u32::MAX, LONGEST),
-        (u32::MAX, u32::MAX, LONGEST),
-    ];
-    for (groups, namespaces, bytes) in table {
-        let controller = identify(|identify| {
-            identify.nanagrpid = groups.into();
-            identify.nn = namespaces.into();
-        });
-        assert_eq!(
-            LogPageId::ASYMMETRIC_NAMESPACE_ACCESS.length(&controller),
-            PageLength::Bytes(bytes),
-            "{groups} groups, {namespaces} namespaces"
-        );
+/// A list of groups with so many members each.
+fn group_list(groups: &[u32]) -> Vec<u8> {
+    let mut page = header(16, &[(8, &(groups.len() as u16).to_le_bytes())]);
+    for (number, members) in (1_u32..).zip(groups) {
+        page.extend(number.to_le_bytes());
+        page.extend(members.to_le_bytes());
+        page.extend([0xee; 24]);
+        page.extend((1..=*members).flat_map(u32::to_le_bytes));
     }
+    page
+}
+
+/// What is known of `page` after each look at so many bytes of it.
+fn looks(page: &[u8], length_bytes: u32) -> Vec<(Option<u32>, u32)> {
+    let mut list = GroupList::new();
+    let mut found = Vec::new();
+    for (offset, chunk) in (0..)
+        .step_by(length_bytes as usize)
+        .zip(page.chunks(length_bytes as usize))
+    {
+        list.look(offset, length_bytes, chunk);
+        found.push((list.page_bytes(), list.bytes_min()));
+    }
+    found
+}
+
+#[test]
+fn a_list_ends_with_the_last_member_of_its_last_group() {
+    let mut list = GroupList::new();
+    assert_eq!((list.page_bytes(), list.bytes_min()), (None, 16));
+    list.look(0, 4096, &[]);
+    assert_eq!((list.page_bytes(), list.bytes_min()), (Some(16), 16));
+
+    for groups in [&[][..], &[0], &[1], &[5, 0, 7]] {
+        let page = group_list(groups);
+        let length = page.len() as u32;
+        assert_eq!(looks(&page, 4096), [(Some(length), length)], "{groups:?}");
+    }
+}
+
+#[test]
+fn a_list_is_looked_at_in_pieces() {
+    // Headers at 16, 68, 100 and 144, a member list from 176 to 212.
+    let page = group_list(&[5, 0, 3, 9]);
+    assert_eq!(page.len(), 212);
+    assert_eq!(
+        looks(&page, 72),
+        [(None, 76), (None, 152), (Some(212), 212)],
+        "one number of members is just not there"
+    );
+    assert_eq!(looks(&page, 76)[0], (None, 108), "and just there");
+    // Known before all of it was seen.
+    assert_eq!(looks(&page, 152), [(Some(212), 212), (Some(212), 212)]);
+}
+
+#[test]
+fn a_list_of_absurd_length_is_one_of_whole_dwords() {
+    let page = header(64, &[(8, &[2, 0]), (20, &[0xff; 4])]);
+    assert_eq!(looks(&page, 64), [(None, u32::MAX)]);
+    let page = header(64, &[(8, &[1, 0]), (20, &[0xff; 4])]);
+    assert_eq!(looks(&page, 64), [(Some(LONGEST), LONGEST)]);
+    // As many groups as can be, all without members.
+    let page = header(64, &[(8, &[0xff, 0xff])]);
+    let mut list = GroupList::new();
+    list.look(0, 1 << 30, &page);
+    assert_eq!(list.page_bytes(), Some(16 + 32 * 65535));
 }
 
 #[test]
@@ -205,5 +250,23 @@ proptest! {
         let wanted = 8 + 2 * u128::from(count);
         let exact = u128::from(length) >= wanted && u128::from(length) < wanted + 4;
         prop_assert!(exact || length == LONGEST);
+    }
+
+    #[test]
+    fn a_list_is_as_long_in_pieces_as_in_one(
+        groups in prop::collection::vec(0_u32..40, 0..30),
+        dwords in 4_u32..200,
+    ) {
+        let page = group_list(&groups);
+        let length = page.len() as u32;
+        prop_assert_eq!(looks(&page, 1 << 20), [(Some(length), length)]);
+        let pieces = looks(&page, dwords * 4);
+        prop_assert_eq!(pieces.last().copied(), Some((Some(length), length)));
+        for (number, (known, least)) in (1..).zip(pieces) {
+            prop_assert!(known.is_none_or(|known| known == length));
+            prop_assert!(least <= length);
+            // What comes next is of the page.
+            prop_assert!(known.is_some() || least > number * dwords * 4);
+        }
     }
 }

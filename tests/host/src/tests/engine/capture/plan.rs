@@ -67,22 +67,106 @@ fn a_page_of_several_chunks_is_released_by_the_last() {
     }
 }
 
+/// A list of groups of so many namespaces, as long as it is.
+fn group_list(groups: &[u32]) -> Vec<u8> {
+    let length = 16 + groups.iter().map(|members| 32 + members * 4).sum::<u32>();
+    let mut page = page_of(length, &[(8, &(groups.len() as u16).to_le_bytes())]);
+    let mut at = 16;
+    for members in groups {
+        page[at + 4..at + 8].copy_from_slice(&members.to_le_bytes());
+        at += 32 + *members as usize * 4;
+    }
+    page
+}
+
+/// A controller that refuses to begin to read behind the end of `page`.
+fn strict(page: &[u8]) -> impl FnMut(&LogPageRead) -> Vec<u8> + '_ {
+    let mut honest = honest(page);
+    move |read| {
+        assert!((read.offset_bytes as usize) < page.len(), "refused");
+        honest(read)
+    }
+}
+
+/// Whatever Identify says of how many namespaces and groups there can be.
 #[test]
-fn an_ana_page_is_as_long_as_identify_says() {
+fn a_list_of_groups_is_read_to_its_end_and_not_beyond() {
     let controller = extended(|identify| {
-        identify.nanagrpid = 4.into();
-        identify.nn = 1024.into();
+        identify.nanagrpid = 128.into();
+        identify.nn = (1 << 20).into();
     });
-    let length = 16 + 4 * 32 + 1024 * 4;
-    assert_read_in_full(
-        plan(
+    let table: [(&[u32], &[_]); 6] = [
+        (&[], &[(0, 4096, Retain), (0, 4, Release)]),
+        (&[1, 0, 3], &[(0, 4096, Retain), (0, 4, Release)]),
+        // Exactly a chunk, and a member more.
+        (&[1012], &[(0, 4096, Retain), (0, 4, Release)]),
+        (&[1013], &[(0, 4096, Retain), (4096, 4, Release)]),
+        // The next group begins with the next chunk.
+        (
+            &[1012, 1],
+            &[(0, 4096, Retain), (4096, 4096, Retain), (0, 4, Release)],
+        ),
+        (
+            &[3000, 2, 2000],
+            &[
+                (0, 4096, Retain),
+                (4096, 4096, Retain),
+                (8192, 4096, Retain),
+                (12288, 4096, Retain),
+                (16384, 3736, Release),
+            ],
+        ),
+    ];
+    for (groups, reads) in table {
+        let page = group_list(groups);
+        let plan = plan(
             LogPageId::ASYMMETRIC_NAMESPACE_ACCESS,
             &controller,
             UNLIMITED,
-        ),
-        &page_of(length, &[]),
-        &[(0, 4096, Retain), (4096, length - 4096, Release)],
-    );
+        );
+        let reading = carry_out(plan, strict(&page));
+        assert_eq!(reading.reads, reads, "{groups:?}");
+        assert!(reading.kept == page, "{groups:?}");
+        assert!(reading.complete, "{groups:?}");
+    }
+}
+
+#[test]
+fn a_list_of_groups_that_does_not_fit_stays_latched() {
+    let page = group_list(&[100, 2000]);
+    for (limit_bytes, reads) in [
+        (15, &[][..]),
+        (4094, &[(0, 4096, Retain)]),
+        (page.len() as u32 - 1, &[(0, 4096, Retain)]),
+    ] {
+        let plan = plan(
+            LogPageId::ASYMMETRIC_NAMESPACE_ACCESS,
+            &extended(|_| {}),
+            limit_bytes,
+        );
+        let reading = carry_out(plan, strict(&page));
+        assert_eq!(reading.reads, reads);
+        let kept_bytes = reads.len() * 4096_usize.min(limit_bytes as usize & !3);
+        assert!(reading.kept == page[..kept_bytes]);
+        assert!(!reading.complete);
+    }
+}
+
+#[test]
+fn without_extended_data_a_list_of_groups_is_complete_if_it_is_a_chunk() {
+    for (members, complete) in [(1012, true), (1013, false)] {
+        let page = group_list(&[members]);
+        let plan = plan(
+            LogPageId::ASYMMETRIC_NAMESPACE_ACCESS,
+            &identify(|_| {}),
+            UNLIMITED,
+        );
+        let reading = carry_out(plan, strict(&page));
+        assert_eq!(reading.reads.first(), Some(&(0, 4096, Retain)));
+        assert_eq!(reading.reads.len() > 1, complete);
+        assert!(reading.kept == page[..4096]);
+        assert_eq!(reading.complete, complete);
+    }
 }
 
 #[test]
