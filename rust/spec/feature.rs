@@ -64,8 +64,15 @@ impl EventConfiguration {
     /// The notices whose bit in OAES has the number of its bit here:
     /// namespace attributes 8, firmware activation 9, asymmetric namespace
     /// access 11, predictable latency 12, LBA status 13, endurance group 14,
-    /// normal subsystem shutdown 15, zone descriptor 27, discovery log 31.
-    const OPTIONAL_NOTICES: u32 = 0x8800_fb00;
+    /// normal subsystem shutdown 15, zone descriptor 27, discovery log 31; from
+    /// revision 2.1 temperature threshold hysteresis recovery 16, allocated
+    /// namespace attributes 19. What later revisions have at 20 to 26 stays off:
+    /// how long the log pages of those are is not known here.
+    const OPTIONAL_NOTICES: u32 = 0x8809_fb00;
+    /// Of revision 2.1: the one bit in OAES for both of the next.
+    const REACHABILITY_ADVERTISED: u32 = 1 << 17;
+    /// Reachability associations 17, reachability groups 18.
+    const REACHABILITY: u32 = 3 << 17;
     /// The notices the driver acts on, with the same numbers: namespace
     /// attributes 8, firmware activation 9, asymmetric namespace access 11.
     const HANDLED_NOTICES: u32 = 0x0b00;
@@ -73,6 +80,9 @@ impl EventConfiguration {
     /// Every class that the controller advertises.
     pub(crate) const fn all_advertised(advertised: AdvertisedEvents) -> Self {
         let mut value = Self::SMART_CRITICAL_WARNINGS | advertised.oaes & Self::OPTIONAL_NOTICES;
+        if advertised.oaes & Self::REACHABILITY_ADVERTISED != 0 {
+            value |= Self::REACHABILITY;
+        }
         if advertised.telemetry {
             value |= Self::TELEMETRY;
         }

@@ -24,6 +24,9 @@ impl LogPageId {
     pub(crate) const PERSISTENT_EVENT: Self = Self(0x0d);
     pub(crate) const LBA_STATUS: Self = Self(0x0e);
     pub(crate) const ENDURANCE_GROUP_AGGREGATE: Self = Self(0x0f);
+    pub(crate) const REACHABILITY_GROUPS: Self = Self(0x1a);
+    pub(crate) const REACHABILITY_ASSOCIATIONS: Self = Self(0x1b);
+    pub(crate) const CHANGED_ALLOCATED_NAMESPACE_LIST: Self = Self(0x1c);
     pub(crate) const RESERVATION_NOTIFICATION: Self = Self(0x80);
     pub(crate) const SANITIZE_STATUS: Self = Self(0x81);
     pub(crate) const CHANGED_ZONE_LIST: Self = Self(0xbf);
@@ -35,13 +38,17 @@ impl LogPageId {
                 PageLength::Bytes((u32::from(identify.elpe) + 1) * ERROR_ENTRY_BYTES)
             }
             Self::SMART => PageLength::Bytes(SMART_BYTES as u32),
-            Self::CHANGED_NAMESPACE_LIST | Self::CHANGED_ZONE_LIST => PageLength::Bytes(4096),
+            Self::CHANGED_NAMESPACE_LIST
+            | Self::CHANGED_ALLOCATED_NAMESPACE_LIST
+            | Self::CHANGED_ZONE_LIST => PageLength::Bytes(4096),
             Self::TELEMETRY_CONTROLLER_INITIATED => PageLength::InHeader(Header::Telemetry),
             Self::LBA_STATUS => PageLength::InHeader(Header::LbaStatus),
             Self::PREDICTABLE_LATENCY_AGGREGATE | Self::ENDURANCE_GROUP_AGGREGATE => {
                 PageLength::InHeader(Header::Aggregate)
             }
-            Self::ASYMMETRIC_NAMESPACE_ACCESS => PageLength::Groups,
+            Self::ASYMMETRIC_NAMESPACE_ACCESS
+            | Self::REACHABILITY_GROUPS
+            | Self::REACHABILITY_ASSOCIATIONS => PageLength::Groups,
             Self::RESERVATION_NOTIFICATION => PageLength::Queue {
                 entry_bytes: 64,
                 available_at: 9,
@@ -62,9 +69,10 @@ impl LogPageId {
             Self::SMART | Self::FIRMWARE_SLOT | Self::SANITIZE_STATUS => {
                 Some(PageLength::Bytes(512))
             }
-            Self::CHANGED_NAMESPACE_LIST | Self::COMMAND_EFFECTS | Self::CHANGED_ZONE_LIST => {
-                Some(PageLength::Bytes(4096))
-            }
+            Self::CHANGED_NAMESPACE_LIST
+            | Self::CHANGED_ALLOCATED_NAMESPACE_LIST
+            | Self::COMMAND_EFFECTS
+            | Self::CHANGED_ZONE_LIST => Some(PageLength::Bytes(4096)),
             Self::DEVICE_SELF_TEST => Some(PageLength::Bytes(564)),
             Self::TELEMETRY_HOST_INITIATED | Self::TELEMETRY_CONTROLLER_INITIATED => {
                 Some(PageLength::InHeader(Header::Telemetry))

@@ -39,7 +39,13 @@ fn pages_have_the_lengths_of_the_specification() {
         (LogPageId(0xc0), PageLength::Bytes(512)),
         (LogPageId::CHANGED_NAMESPACE_LIST, PageLength::Bytes(4096)),
         (LogPageId::CHANGED_ZONE_LIST, PageLength::Bytes(4096)),
+        (
+            LogPageId::CHANGED_ALLOCATED_NAMESPACE_LIST,
+            PageLength::Bytes(4096),
+        ),
         (LogPageId::ASYMMETRIC_NAMESPACE_ACCESS, PageLength::Groups),
+        (LogPageId::REACHABILITY_GROUPS, PageLength::Groups),
+        (LogPageId::REACHABILITY_ASSOCIATIONS, PageLength::Groups),
         (
             LogPageId::TELEMETRY_CONTROLLER_INITIATED,
             PageLength::InHeader(Header::Telemetry),
@@ -79,6 +85,9 @@ fn pages_have_the_numbers_of_the_specification() {
         (LogPageId::ASYMMETRIC_NAMESPACE_ACCESS, 0x0c),
         (LogPageId::LBA_STATUS, 0x0e),
         (LogPageId::ENDURANCE_GROUP_AGGREGATE, 0x0f),
+        (LogPageId::REACHABILITY_GROUPS, 0x1a),
+        (LogPageId::REACHABILITY_ASSOCIATIONS, 0x1b),
+        (LogPageId::CHANGED_ALLOCATED_NAMESPACE_LIST, 0x1c),
         (LogPageId::RESERVATION_NOTIFICATION, 0x80),
         (LogPageId::CHANGED_ZONE_LIST, 0xbf),
     ];

@@ -81,6 +81,7 @@ fn log_pages_have_the_length_of_the_specification() {
         (0x04, 4096),
         (0x05, 4096),
         (0x06, 564),
+        (0x1c, 4096),
         (0x80, 64),
         (0x81, 512),
         (0xbf, 4096),
