@@ -20,10 +20,11 @@ use crate::{
     spec::log_page::SMART_BYTES,
 };
 
-/// Most log pages that are kept.
-const SNAPSHOTS_MAX: usize = 256;
+/// No log page is shorter: there is no room in the limit of bytes for more than
+/// so many. Payloads of providers may be shorter, and share the places.
+const PAGE_BYTES_MIN: usize = 8;
 
-type Storage = KVec<Option<Snapshot<Arc<Page>>>>;
+type Storage = KVVec<Option<Snapshot<Arc<Page>>>>;
 
 /// A captured log page.
 pub(crate) struct Page {
@@ -87,14 +88,16 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
-    /// Keeps so many bytes at most.
+    /// Keeps so many bytes at most, of so many events: those whose records are
+    /// kept.
     ///
     /// # Errors
     ///
     /// ENOMEM.
-    pub(super) fn new(limit_bytes: usize) -> Result<impl PinInit<Self>> {
-        let mut storage = Storage::with_capacity(SNAPSHOTS_MAX, GFP_KERNEL)?;
-        for _ in 0..SNAPSHOTS_MAX {
+    pub(super) fn new(limit_bytes: usize, events: usize) -> Result<impl PinInit<Self>> {
+        let pages = events.min(limit_bytes / PAGE_BYTES_MIN).max(1);
+        let mut storage = Storage::with_capacity(pages, GFP_KERNEL)?;
+        for _ in 0..pages {
             storage.push(None, GFP_KERNEL)?;
         }
         let kept = Kept {

@@ -23,10 +23,13 @@ pub(crate) struct Snapshot<D> {
 ///
 /// # Invariants
 ///
-/// `used_bytes` is the sum of the lengths of the snapshots in `storage`. The
-/// snapshots are the first elements of `storage`, in order of their capture.
+/// `used_bytes` is the sum of the lengths of the snapshots in `storage`. Those
+/// are `count` elements from `first` on, in order of their capture, and after
+/// the last element comes the first; all others are `None`.
 pub(crate) struct SnapshotStore<S> {
     storage: S,
+    first: usize,
+    count: usize,
     used_bytes: usize,
     limit_bytes: usize,
 }
@@ -39,6 +42,8 @@ where
     pub(crate) fn new(storage: S, limit_bytes: usize) -> Self {
         Self {
             storage,
+            first: 0,
+            count: 0,
             used_bytes: 0,
             limit_bytes,
         }
@@ -51,21 +56,17 @@ where
             return Some(snapshot);
         }
         let room = self.limit_bytes.saturating_sub(snapshot.length_bytes);
-        let full = self.storage.iter().all(Option::is_some);
-        if full {
+        while self.count >= self.storage.len() || self.used_bytes > room {
             self.release_oldest();
         }
-        while self.used_bytes > room {
-            self.release_oldest();
-        }
-        match self.storage.iter_mut().find(|slot| slot.is_none()) {
-            Some(slot) => {
-                self.used_bytes = self.used_bytes.saturating_add(snapshot.length_bytes);
-                *slot = Some(snapshot);
-                None
-            }
-            None => Some(snapshot),
-        }
+        let index = self.index(self.count);
+        let Some(slot) = self.storage.get_mut(index) else {
+            return Some(snapshot);
+        };
+        self.used_bytes = self.used_bytes.saturating_add(snapshot.length_bytes);
+        self.count = self.count.saturating_add(1);
+        *slot = Some(snapshot);
+        None
     }
 
     /// The snapshot that was taken for these events.
@@ -81,7 +82,8 @@ where
     where
         D: 'a,
     {
-        self.storage.iter().flatten()
+        let (behind, before) = self.storage.split_at(self.first.min(self.storage.len()));
+        before.iter().chain(behind).flatten()
     }
 
     pub(crate) const fn used_bytes(&self) -> usize {
@@ -92,10 +94,18 @@ where
         self.limit_bytes
     }
 
+    /// Where the snapshot is, or is to be, that has `older` ones before it.
+    fn index(&self, older: usize) -> usize {
+        let index = self.first.saturating_add(older);
+        // One turn at most: there are no more than elements.
+        index.checked_sub(self.storage.len()).unwrap_or(index)
+    }
+
     fn release_oldest(&mut self) {
-        if let Some(oldest) = self.storage.first_mut().and_then(Option::take) {
-            self.used_bytes = self.used_bytes.saturating_sub(oldest.length_bytes);
-        }
-        self.storage.rotate_left(1);
+        let oldest = self.storage.get_mut(self.first).and_then(Option::take);
+        let released_bytes = oldest.map_or(0, |oldest| oldest.length_bytes);
+        self.used_bytes = self.used_bytes.saturating_sub(released_bytes);
+        self.first = self.index(1);
+        self.count = self.count.saturating_sub(1);
     }
 }

@@ -18,6 +18,7 @@
 #define EVENT_TELEMETRY		0x00080202
 #define PAGE_SMART		0x02
 #define PAGE_TELEMETRY		0x08
+#define MANY_EVENTS		300
 
 FIXTURE(event)
 {
@@ -309,6 +310,21 @@ static int read_log_page(int fd, unsigned char page)
 
 	pages_free(data, 4096);
 	return result;
+}
+
+/* With event_storm_limit=1000000, and all else as it is by default: a page for each event. */
+TEST_F(event, pages_are_kept_as_long_as_their_records)
+{
+	struct liar *liar = &self->liar;
+	unsigned int i;
+
+	for (i = 1; i <= MANY_EVENTS; i++) {
+		ASSERT_EQ(0, liar_report(liar, EVENT_TEMPERATURE));
+		ASSERT_TRUE(wait_until(controller_captured(&liar->controller) == i));
+	}
+	ASSERT_EQ(MANY_EVENTS * 512, value(liar, "snapshot_bytes"));
+	for (i = 1; i <= MANY_EVENTS; i++)
+		ASSERT_EQ(512, fetch_event(self->fd, i, NVME_EVENT_FETCH_NOWAIT));
 }
 
 TEST_F(event, telemetry_is_kept_whole)

@@ -29,7 +29,7 @@ use crate::{
 };
 
 use self::{
-    staging::{Providers, Staged},
+    staging::{Providers, Staged, LANE_ENTRIES},
     waiters::Waiters,
 };
 
@@ -147,7 +147,7 @@ impl EventStream {
     pub(crate) fn new(entries: usize, snapshot_bytes: usize) -> Result<Arc<Self>> {
         let mut times = KVVec::with_capacity(entries, GFP_KERNEL)?;
         times.resize(entries, Instant::now(), GFP_KERNEL)?;
-        let archive = Archive::new(snapshot_bytes)?;
+        let archive = Archive::new(snapshot_bytes, entries.saturating_add(LANE_ENTRIES))?;
         let staged = Staged::new()?;
         let mut storage = KVVec::with_capacity(entries, GFP_KERNEL)?;
         storage.resize(entries, Record::default(), GFP_KERNEL)?;

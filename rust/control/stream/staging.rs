@@ -26,7 +26,7 @@ use super::{
 };
 
 /// How many records of providers are kept.
-const LANE_ENTRIES: usize = 256;
+pub(super) const LANE_ENTRIES: usize = 256;
 
 /// The lane, with the time of each record in it.
 pub(super) struct Staged {
