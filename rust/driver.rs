@@ -15,7 +15,7 @@ use crate::{
     },
     engine::storm::StormLimits,
     glue::{
-        chardev::{Node, Region},
+        chardev::{Node, Region, NODES_MAX},
         pci::{Disturbance, Driver, Match},
         provider::{Hosting, Listing},
         work::Queue,
@@ -71,8 +71,7 @@ impl Driver for NvmeDriver {
     type Data<'bound> = Bound;
 
     fn load() -> Result<Arc<Shared>> {
-        let first_instance = u32::try_from(module_parameters::first_instance.value()).ok();
-        let names = Names::choose(first_instance);
+        let names = Names::choose(first_instance()?);
         let settings = settings()?;
         let classes = names.make_classes()?;
         let shared = Shared {
@@ -187,6 +186,25 @@ fn bind(shared: &Shared, device: &pci::Device<Core<'_>>) -> Result<Bound> {
         _node: node,
         held,
     })
+}
+
+/// The number of the first node, if the administrator chose one.
+///
+/// # Errors
+///
+/// EINVAL if there is no such node.
+fn first_instance() -> Result<Option<u32>> {
+    const UNSET: i32 = -1;
+
+    match module_parameters::first_instance.value() {
+        UNSET => Ok(None),
+        number => {
+            // A negative number is more than any.
+            let number = u32::try_from(number).unwrap_or(u32::MAX);
+            check("first_instance", number, 0, NODES_MAX as u32 - 1)?;
+            Ok(Some(number))
+        }
+    }
 }
 
 /// 16 MiB of records.

@@ -30,7 +30,7 @@ use super::{
 };
 
 /// Most nodes a range can have.
-const NODES_MAX: usize = 1024;
+pub(crate) const NODES_MAX: usize = 1024;
 
 /// A range of device numbers whose files behave as `F` says.
 ///

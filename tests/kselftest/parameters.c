@@ -33,6 +33,9 @@ FIXTURE_VARIANT_ADD(bad, no_pause) { .parameters = "event_storm_pause=0" };
 FIXTURE_VARIANT_ADD(bad, pause_of_a_day) { .parameters = "event_storm_pause=86400" };
 FIXTURE_VARIANT_ADD(bad, smart_all_the_time) { .parameters = "event_smart_interval=0" };
 FIXTURE_VARIANT_ADD(bad, smart_once_a_week) { .parameters = "event_smart_interval=604800" };
+FIXTURE_VARIANT_ADD(bad, first_node_after_the_last) { .parameters = "first_instance=1024" };
+FIXTURE_VARIANT_ADD(bad, first_node_far_away) { .parameters = "first_instance=2147483647" };
+FIXTURE_VARIANT_ADD(bad, first_node_below_0) { .parameters = "first_instance=-2" };
 FIXTURE_VARIANT_ADD(bad, second_of_two) { .parameters = "aers=4 event_ring_entries=5" };
 
 FIXTURE_SETUP(bad)
@@ -73,6 +76,7 @@ FIXTURE_VARIANT_ADD(good, ring_of_1) { .parameters = "event_ring_entries=1" };
 FIXTURE_VARIANT_ADD(good, largest_ring) { .parameters = "event_ring_entries=1048576" };
 FIXTURE_VARIANT_ADD(good, one_aer) { .parameters = "aers=1" };
 FIXTURE_VARIANT_ADD(good, sixteen_aers) { .parameters = "aers=16" };
+FIXTURE_VARIANT_ADD(good, first_node_the_last) { .parameters = "first_instance=1023" };
 /* The log page is then not kept, but it is read all the same. */
 FIXTURE_VARIANT_ADD(good, small_snapshots) { .parameters = "event_snapshot_bytes=4096" };
 FIXTURE_VARIANT_ADD(good, several) { .parameters = "aers=2 event_ring_entries=8 first_instance=3" };
