@@ -19,6 +19,7 @@
 //! - [`buffers`]: memory that stays mapped;
 //! - [`request`]: commands as processes want them;
 //! - [`passthrough`], [`ring`]: how they are sent, waited for or not;
+//! - [`registered`]: those of rings that are waited for, on registered buffers;
 //! - [`call`], [`ring_call`]: the same of those in an envelope;
 //! - [`start`]: what commands of rings have in common;
 //! - [`inquiry`]: commands of the driver's own that return data;
@@ -56,6 +57,7 @@ mod passthrough;
 pub(crate) mod provider;
 pub(crate) mod reader;
 mod refresh;
+mod registered;
 pub(crate) mod request;
 pub(crate) mod ring;
 pub(crate) mod ring_call;

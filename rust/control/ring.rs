@@ -13,9 +13,9 @@ use crate::{
     engine::{data_pointer, policy::Implied, prp::DataPointer, sgl::SglSupport},
     glue::{
         file_operations::{Blocking, Issued},
-        mapping::FewSegments,
+        mapping::{Direction, FewSegments},
         pins::UserRange,
-        uring::{Cancellation, Issue, Outcome, Poller},
+        uring::{Cancellation, Issue, Outcome, Poller, RegisteredBuffer},
     },
     spec::command::QueueId,
 };
@@ -37,6 +37,33 @@ pub(crate) enum RingBuffer {
     Registered { address: u64, length_bytes: usize },
     /// So many pieces of a registered buffer, listed at an address.
     RegisteredPieces { address: u64, count: usize },
+}
+
+impl RingBuffer {
+    /// The registered buffer, if the data is in one. `issue` keeps it from now
+    /// on, as long as it is not over.
+    ///
+    /// # Errors
+    ///
+    /// EFAULT if there is none, or it may not be accessed so; EINVAL for too
+    /// many pieces.
+    #[inline(always)]
+    pub(super) fn import(
+        self,
+        issue: &mut Issue,
+        direction: Direction,
+    ) -> Result<Option<RegisteredBuffer<'_>>> {
+        match self {
+            Self::Process => Ok(None),
+            Self::Registered {
+                address,
+                length_bytes,
+            } => issue.registered(address, length_bytes, direction).map(Some),
+            Self::RegisteredPieces { address, count } => {
+                issue.registered_pieces(address, count, direction).map(Some)
+            }
+        }
+    }
 }
 
 impl Binding {
@@ -126,7 +153,7 @@ impl Binding {
         let checked = self.check(request)?;
         self.is_live()?;
         if checked.concerns_driver || request.metadata.is_some() {
-            return self.pass_through_and_wait(prepared, request);
+            return self.pass_through_and_wait(prepared, request, buffer);
         }
         let queue = self.queue_for(request, issue.notice())?;
         match self.place(prepared, request, checked.implied, buffer, queue) {
@@ -135,23 +162,44 @@ impl Binding {
                 self.give_back(prepared, queue);
                 match error {
                     PlaceError::Failed(error) => Err(error.into()),
-                    PlaceError::Unfit => self.pass_through_and_wait(prepared, request),
+                    PlaceError::Unfit => self.pass_through_and_wait(prepared, request, buffer),
                 }
             }
         }
     }
 
-    /// Sends the command as for an `ioctl()`. A registered buffer is accessed
-    /// by the address at which it was registered.
+    /// Sends the command as for an `ioctl()`.
     fn pass_through_and_wait(
         &self,
         prepared: &mut Prepared,
         request: &Request<'_>,
+        buffer: RingBuffer,
     ) -> Result<Issued, StartError> {
-        if prepared.blocking() == Blocking::Refused {
+        let blocking = prepared.blocking();
+        let Some(issue) = prepared.issue.as_mut() else {
+            return Ok(Issued::Settled);
+        };
+        let direction = direction(request.entry.opcode);
+        // Data that goes both ways is in a buffer that allows for both.
+        if direction == Direction::Both {
+            buffer.import(issue, Direction::ToDevice)?;
+        }
+        let way = if direction.writes_memory() {
+            Direction::FromDevice
+        } else {
+            Direction::ToDevice
+        };
+        let registered = buffer.import(issue, way)?;
+        // Only now: the buffer is the one that there is when the command is
+        // submitted.
+        if blocking == Blocking::Refused {
             return Err(EAGAIN.into());
         }
-        let answer = self.pass_through(*request).map_err(|error| match error {
+        let answer = match &registered {
+            None => self.pass_through(*request),
+            Some(memory) => self.pass_through_registered(*request, memory),
+        };
+        let answer = answer.map_err(|error| match error {
             // Nobody calls again after a signal.
             ERESTARTSYS => EINTR,
             error => error,
@@ -177,6 +225,10 @@ impl Binding {
             ),
         };
         if request.data.is_empty() || limit_bytes == 0 {
+            // A buffer has to be there even so.
+            if let Some(issue) = prepared.issue.as_mut() {
+                buffer.import(issue, direction(request.entry.opcode))?;
+            }
             return if least_bytes == 0 {
                 Ok(())
             } else {
@@ -227,36 +279,30 @@ impl Binding {
     ) -> Result<Mapped> {
         let device = self.controller().dma();
         let direction = direction(request.entry.opcode);
-        let issue = prepared.issue.as_ref().ok_or(EINVAL)?;
-        let registered = match buffer {
-            RingBuffer::Process => {
-                let trimmed = Trimmed::new(request.data, limit_bytes)?;
-                let data = trimmed.ranges();
-                let spare = Some(queue.spare_runs());
-                let pins = prepared.pins.insert(issue.pin(data, direction, spare)?);
-                if let Some(few) = FewSegments::map_pinned(device, pins, data, direction)? {
-                    return Ok(Mapped::Few(few));
-                }
-                let mut scratch = queue.take_scratch(device)?;
-                let mapped = scratch.mapping.map_pinned(pins, data, direction);
-                prepared.memory = Memory::Scratch(scratch);
-                return mapped.map(|()| Mapped::Scratch);
+        let issue = prepared.issue.as_mut().ok_or(EINVAL)?;
+        if let RingBuffer::Registered {
+            address,
+            length_bytes,
+        } = buffer
+        {
+            let buffers = self.controller().buffers();
+            let pointer = buffers.describe(issue, direction, address, length_bytes, limit_bytes);
+            if let Some(pointer) = pointer {
+                return Ok(Mapped::Described(pointer));
             }
-            RingBuffer::Registered {
-                address,
-                length_bytes,
-            } => {
-                let buffers = self.controller().buffers();
-                let pointer =
-                    buffers.describe(issue, direction, address, length_bytes, limit_bytes);
-                if let Some(pointer) = pointer {
-                    return Ok(Mapped::Described(pointer));
-                }
-                issue.registered(address, length_bytes, direction)?
+        }
+        let Some(registered) = buffer.import(issue, direction)? else {
+            let trimmed = Trimmed::new(request.data, limit_bytes)?;
+            let data = trimmed.ranges();
+            let spare = Some(queue.spare_runs());
+            let pins = prepared.pins.insert(issue.pin(data, direction, spare)?);
+            if let Some(few) = FewSegments::map_pinned(device, pins, data, direction)? {
+                return Ok(Mapped::Few(few));
             }
-            RingBuffer::RegisteredPieces { address, count } => {
-                issue.registered_pieces(address, count, direction)?
-            }
+            let mut scratch = queue.take_scratch(device)?;
+            let mapped = scratch.mapping.map_pinned(pins, data, direction);
+            prepared.memory = Memory::Scratch(scratch);
+            return mapped.map(|()| Mapped::Scratch);
         };
         if let Some(few) = registered.map_few(device, limit_bytes, direction)? {
             return Ok(Mapped::Few(few));

@@ -26,8 +26,8 @@ use super::scratch::{DescribeError, List};
 /// Most metadata a command can have: it has to be contiguous in memory.
 pub(super) const METADATA_BYTES_MAX: usize = 1 << 20;
 
-/// How much is copied at a time between a process and a [`Buffer`].
-const CHUNK_BYTES: usize = 512;
+/// How much is copied at a time between memory of a process and a [`Buffer`].
+pub(super) const CHUNK_BYTES: usize = 512;
 
 /// Memory that a controller may access until the command is over.
 ///
@@ -96,11 +96,29 @@ impl Transfer {
         metadata: Option<UserRange>,
         direction: Direction,
     ) -> Result<KBox<Self>> {
+        Self::filled(device, length_bytes, metadata, direction, |pages| {
+            copy_to_pages(pages, data.as_slice())
+        })
+    }
+
+    /// As [`Self::copied`], but `fill` copies to the pages, which are zero, and
+    /// what becomes of them is seen by [`Self::pages`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`]; those of `fill`.
+    pub(super) fn filled(
+        device: &DmaDevice,
+        length_bytes: usize,
+        metadata: Option<UserRange>,
+        direction: Direction,
+        fill: impl FnOnce(&[Buffer]) -> Result,
+    ) -> Result<KBox<Self>> {
         let data = match length_bytes {
             0 => None,
             _ => {
                 let pages = pages_of(device, length_bytes)?;
-                copy_to_pages(&pages, data.as_slice())?;
+                fill(&pages)?;
                 Some(Data::copied(
                     device,
                     pages,
@@ -117,18 +135,22 @@ impl Transfer {
         Ok(KBox::new(Self { data, metadata }, GFP_KERNEL)?)
     }
 
+    /// The pages that data was copied to, if it was.
+    pub(super) fn pages(&self) -> &[Buffer] {
+        match &self.data {
+            Some(Data {
+                memory: DataMemory::Copied(pages, _),
+                ..
+            }) => pages,
+            _ => &[],
+        }
+    }
+
     /// The first bytes of what was [copied](Self::copied), which the controller
     /// may have written, at most as many as `to` has; how many there are.
     pub(super) fn read(&self, to: &mut [u8]) -> Result<usize> {
-        let Some(Data {
-            memory: DataMemory::Copied(pages, _),
-            ..
-        }) = &self.data
-        else {
-            return Ok(0);
-        };
         let mut done = 0;
-        for (page, part) in pages.iter().zip(to.chunks_mut(PAGE_BUFFER_BYTES)) {
+        for (page, part) in self.pages().iter().zip(to.chunks_mut(PAGE_BUFFER_BYTES)) {
             page.copy_to(0, part)?;
             done += part.len();
         }
@@ -146,15 +168,8 @@ impl Transfer {
         if !direction.writes_memory() {
             return Ok(());
         }
-        if let (
-            Some(Data {
-                memory: DataMemory::Copied(pages, _),
-                ..
-            }),
-            Some(to),
-        ) = (&self.data, to)
-        {
-            copy_from_pages(pages, &[to])?;
+        if let Some(to) = to.filter(|_| self.data.is_some()) {
+            copy_from_pages(self.pages(), &[to])?;
         }
         match &self.metadata {
             None => Ok(()),

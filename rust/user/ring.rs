@@ -327,7 +327,7 @@ fn issue_to(
         }
     };
     let buffer = match shape {
-        _ if !issue.is_fixed() => RingBuffer::Process,
+        _ if !issue.is_fixed() || cmd.data_len == 0 => RingBuffer::Process,
         Shape::Whole => RingBuffer::Registered {
             address: cmd.addr,
             length_bytes: cmd.data_len as usize,

@@ -2,11 +2,10 @@
 /* Buffers which the driver registers with a ring, and keeps mapped: NVME_URING_CMD_REGISTER_BUFFER. */
 #include "kselftest_harness.h"
 
-#include <linux/nvme_buffer.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 
+#include "lib/mapped.h"
 #include "lib/module.h"
 #include "lib/ring.h"
 #include "lib/trace.h"
@@ -45,47 +44,10 @@ KIND(huge, .flags = RING_WIDE, .huge = true);
 KIND(sqpoll, .flags = RING_WIDE | IORING_SETUP_SQPOLL);
 KIND(iopoll, .flags = RING_WIDE | IORING_SETUP_IOPOLL);
 
-/* Room for buffers, all empty. */
-static int register_table(struct ring *ring)
-{
-	struct io_uring_rsrc_register table = {
-		.nr = SLOTS, .flags = IORING_RSRC_REGISTER_SPARSE,
-	};
-
-	return syscall(SYS_io_uring_register, ring->fd, IORING_REGISTER_BUFFERS2, &table,
-		       sizeof(table)) ? -errno : 0;
-}
-
-static int unregister_buffer(struct ring *ring, unsigned int slot)
-{
-	struct iovec nothing = { NULL, 0 };
-	struct io_uring_rsrc_update2 update = {
-		.offset = slot, .data = (uintptr_t)&nothing, .nr = 1,
-	};
-
-	return syscall(SYS_io_uring_register, ring->fd, IORING_REGISTER_BUFFERS_UPDATE, &update,
-		       sizeof(update)) == 1 ? 0 : -errno;
-}
-
-static struct ring_command registration(int fd, unsigned int slot, const void *memory,
-					unsigned long bytes)
-{
-	struct nvme_register_buffer buffer = { .addr = (uintptr_t)memory, .length = bytes };
-	struct ring_command command = {
-		.fd = fd,
-		.operation = NVME_URING_CMD_REGISTER_BUFFER,
-		.uring_flags = IORING_URING_CMD_FIXED,
-		.buffer = slot,
-	};
-
-	memcpy(&command.command, &buffer, sizeof(buffer));
-	return command;
-}
-
 static int register_buffer(FIXTURE_DATA(buffer) *self, unsigned int slot, const void *memory,
 			   unsigned long bytes)
 {
-	struct ring_command command = registration(self->nodes.ns, slot, memory, bytes);
+	struct ring_command command = mapped_registration(self->nodes.ns, slot, memory, bytes);
 
 	return ring_run(&self->ring, &command, NULL);
 }
@@ -101,7 +63,7 @@ FIXTURE_SETUP(buffer)
 	ASSERT_LT(0, limit);
 	self->limit = limit;
 	ASSERT_EQ(0, ring_open(&self->ring, ENTRIES, variant->flags));
-	ASSERT_EQ(0, register_table(&self->ring));
+	ASSERT_EQ(0, mapped_table(&self->ring, SLOTS));
 	ASSERT_EQ(0, locked_kb());
 }
 
@@ -184,7 +146,7 @@ TEST_F_TIMEOUT(buffer, data_from_all_places, 120)
 		}
 		if (!heads[i])
 			there_and_back(_metadata, self, begin, AREA - PAGE, PAGE);
-		ASSERT_EQ(0, unregister_buffer(&self->ring, 1));
+		ASSERT_EQ(0, mapped_replace(&self->ring, 1, NULL, 0));
 		EXPECT_TRUE(wait_until(locked_kb() == 0));
 	}
 }
@@ -192,10 +154,6 @@ TEST_F_TIMEOUT(buffer, data_from_all_places, 120)
 /* Other than a buffer registered in the usual way. With an IOMMU that can be seen. */
 TEST_F(buffer, stays_mapped)
 {
-	struct iovec usual = { self->other, AREA };
-	struct io_uring_rsrc_update2 update = {
-		.offset = 2, .data = (uintptr_t)&usual, .nr = 1,
-	};
 	struct ring_command command;
 	char parameters[4096] = "";
 	unsigned int i;
@@ -203,8 +161,7 @@ TEST_F(buffer, stays_mapped)
 
 	read_file("/proc/cmdline", parameters, sizeof(parameters));
 	ASSERT_EQ(0, register_buffer(self, 1, self->area, AREA));
-	ASSERT_EQ(1, syscall(SYS_io_uring_register, self->ring.fd, IORING_REGISTER_BUFFERS_UPDATE,
-			     &update, sizeof(update)));
+	ASSERT_EQ(0, mapped_replace(&self->ring, 2, self->other, AREA));
 	ASSERT_EQ(0, trace_enable(UNMAPPED));
 	ASSERT_EQ(0, trace_start(&trace));
 	for (i = 0; i < 8; i++) {
@@ -222,7 +179,7 @@ TEST_F(buffer, stays_mapped)
 TEST_F(buffer, mistakes)
 {
 	unsigned char *read_only = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct ring_command command = registration(self->nodes.ns, 1, self->area, PAGE);
+	struct ring_command command = mapped_registration(self->nodes.ns, 1, self->area, PAGE);
 
 	command.uring_flags = 0;
 	EXPECT_EQ(-EINVAL, ring_run(&self->ring, &command, NULL));
@@ -312,7 +269,7 @@ TEST_F(buffer, unregistered_under_commands)
 		memset(self->area, 0, AREA);
 		ASSERT_EQ(0, register_buffer(self, 1, self->area, AREA));
 		count = send_reads(_metadata, self);
-		ASSERT_EQ(0, unregister_buffer(&self->ring, 1));
+		ASSERT_EQ(0, mapped_replace(&self->ring, 1, NULL, 0));
 		for (i = 0; i < count; i++) {
 			ASSERT_EQ(0, ring_reap(&self->ring, &answer, LIMIT_MS));
 			/* The ring's own thread may come too late. */
@@ -366,7 +323,7 @@ TEST_F(buffer, outlives_resets_but_not_the_controller)
 	ASSERT_EQ(0, controller_bind(controller));
 	ASSERT_TRUE(wait_until(passthru_open(&self->nodes, 1) == 0));
 	ASSERT_EQ(0, ring_open(&self->ring, ENTRIES, variant->flags));
-	ASSERT_EQ(0, register_table(&self->ring));
+	ASSERT_EQ(0, mapped_table(&self->ring, SLOTS));
 	ASSERT_EQ(0, register_buffer(self, 1, self->area, AREA));
 	command.fd = self->nodes.ns;
 	EXPECT_EQ(0, ring_run(&self->ring, &command, NULL));

@@ -36,6 +36,7 @@ pub(crate) use self::{
     issue::Issue,
     later::{Later, Sequel},
     lend::{BufferPlace, Lender},
+    registered::RegisteredBuffer,
     reply::{Failure, Place},
 };
 

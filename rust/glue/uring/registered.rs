@@ -2,9 +2,13 @@
 
 //! Buffers that a process registered with its ring.
 
-use core::mem::MaybeUninit;
+use core::{marker::PhantomData, mem::MaybeUninit};
 
-use kernel::{error::to_result, prelude::*};
+use kernel::{
+    error::to_result,
+    iov::{IovIterDest, IovIterSource},
+    prelude::*,
+};
 
 use crate::glue::{
     bindings,
@@ -51,13 +55,13 @@ impl Issue {
     }
 
     /// As [`Self::registered`], of the pieces that `count` vectors at `address`
-    /// name.
+    /// name. io_uring keeps one list of pieces for a command.
     ///
     /// # Errors
     ///
     /// As [`Self::registered`]; EINVAL for too many pieces.
     pub(crate) fn registered_pieces(
-        &self,
+        &mut self,
         address: u64,
         count: usize,
         direction: Direction,
@@ -102,6 +106,7 @@ impl Issue {
                 pieces: iter.__bindgen_anon_2.nr_segs,
                 skip: iter.iov_offset,
                 length_bytes: memory.count,
+                is_source: iter.data_source,
                 _issue: self,
             })
         }
@@ -121,6 +126,8 @@ pub(crate) struct RegisteredBuffer<'a> {
     /// How many bytes of the first piece come before the buffer.
     skip: usize,
     length_bytes: usize,
+    /// Whether it was asked for to be read.
+    is_source: bool,
     _issue: &'a Issue,
 }
 
@@ -166,6 +173,55 @@ impl RegisteredBuffer<'_> {
         unsafe { mapping.map_pieces(self.pieces(limit_bytes), direction) }
     }
 
+    pub(crate) fn length_bytes(&self) -> usize {
+        self.length_bytes
+    }
+
+    /// Reads the buffer, from where it begins.
+    pub(crate) fn reader(&self) -> BufferReader<'_> {
+        BufferReader {
+            // INVARIANT: A source, by what is asked for.
+            iter: self.iter(bindings::ITER_SOURCE),
+            _buffer: PhantomData,
+        }
+    }
+
+    /// Writes to the buffer, from where it begins.
+    ///
+    /// # Errors
+    ///
+    /// EFAULT if it was asked for to be read.
+    pub(crate) fn writer(&self) -> Result<BufferWriter<'_>> {
+        if self.is_source {
+            return Err(EFAULT);
+        }
+        Ok(BufferWriter {
+            // INVARIANT: A destination, by what is asked for.
+            iter: self.iter(bindings::ITER_DEST),
+            _buffer: PhantomData,
+        })
+    }
+
+    /// An iterator over the pieces, which are valid as long as this is borrowed.
+    fn iter(&self, way: c_uint) -> bindings::iov_iter {
+        let mut iter = MaybeUninit::uninit();
+        // SAFETY: `iter` is valid for writes; all of it is written. By the type
+        // invariant, there are so many pieces, which hold what is skipped and so
+        // many bytes.
+        unsafe {
+            bindings::iov_iter_bvec(
+                iter.as_mut_ptr(),
+                way,
+                self.list,
+                self.pieces,
+                self.length_bytes,
+            );
+            let mut iter = iter.assume_init();
+            iter.iov_offset = self.skip;
+            iter
+        }
+    }
+
     fn pieces(&self, limit_bytes: usize) -> Pieces<'_> {
         Pieces {
             // INVARIANT: By the invariant of the buffer.
@@ -174,6 +230,63 @@ impl RegisteredBuffer<'_> {
             left: self.length_bytes.min(limit_bytes),
             _buffer: self,
         }
+    }
+}
+
+/// Reads a registered buffer, part by part.
+///
+/// # Invariants
+///
+/// `iter` is a source, over memory that is valid for `'a`.
+pub(crate) struct BufferReader<'a> {
+    iter: bindings::iov_iter,
+    _buffer: PhantomData<&'a RegisteredBuffer<'a>>,
+}
+
+impl BufferReader<'_> {
+    /// Copies the next bytes over `to`.
+    ///
+    /// # Errors
+    ///
+    /// EFAULT if there are not so many.
+    pub(crate) fn read(&mut self, to: &mut [u8]) -> Result {
+        // SAFETY: By the type invariant. The process, or a device, may write to
+        // the memory meanwhile: that is for the function to bear, as with all
+        // memory of processes.
+        let source = unsafe { IovIterSource::from_raw(&raw mut self.iter) };
+        all_of(source.copy_from_iter(to), to.len())
+    }
+}
+
+/// Writes to a registered buffer, part by part.
+///
+/// # Invariants
+///
+/// `iter` is a destination, over memory that is valid for `'a` and that io_uring
+/// lets the command write to.
+pub(crate) struct BufferWriter<'a> {
+    iter: bindings::iov_iter,
+    _buffer: PhantomData<&'a RegisteredBuffer<'a>>,
+}
+
+impl BufferWriter<'_> {
+    /// Copies `from` over the next bytes.
+    ///
+    /// # Errors
+    ///
+    /// EFAULT if there are not so many.
+    pub(crate) fn write(&mut self, from: &[u8]) -> Result {
+        // SAFETY: As in `BufferReader::read`.
+        let to = unsafe { IovIterDest::from_raw(&raw mut self.iter) };
+        all_of(to.copy_to_iter(from), from.len())
+    }
+}
+
+fn all_of(copied_bytes: usize, length_bytes: usize) -> Result {
+    if copied_bytes == length_bytes {
+        Ok(())
+    } else {
+        Err(EFAULT)
     }
 }
 
