@@ -49,10 +49,14 @@ pub(crate) enum AdminOpcode {
     NamespaceManagement = 0x0d,
     FirmwareCommit = 0x10,
     FirmwareImageDownload = 0x11,
+    DeviceSelfTest = 0x14,
     NamespaceAttachment = 0x15,
+    KeepAlive = 0x18,
     DirectiveSend = 0x19,
     DirectiveReceive = 0x1a,
+    VirtualizationManagement = 0x1c,
     CapacityManagement = 0x20,
+    Lockdown = 0x24,
     DoorbellBufferConfig = 0x7c,
     FormatNvm = 0x80,
     SecuritySend = 0x81,
@@ -68,6 +72,7 @@ pub(crate) const FABRICS: u8 = 0x7f;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum IoOpcode {
+    Flush = 0x00,
     ReservationRegister = 0x0d,
     ReservationReport = 0x0e,
     ReservationAcquire = 0x11,
@@ -91,6 +96,7 @@ pub(crate) enum NvmOpcode {
     Compare = 0x05,
     WriteZeroes = 0x08,
     DatasetManagement = 0x09,
+    Verify = 0x0c,
     Copy = 0x19,
 }
 
@@ -115,4 +121,5 @@ pub(crate) enum KeyValueOpcode {
     Retrieve = 0x02,
     List = 0x06,
     Delete = 0x10,
+    Exist = 0x14,
 }

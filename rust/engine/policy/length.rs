@@ -10,7 +10,6 @@ use super::{feature, Command};
 use crate::spec::{
     command::SubmissionEntry,
     namespace::{Format, MetadataPlace},
-    opcode::Direction,
 };
 
 /// What a command transfers at most.
@@ -31,8 +30,10 @@ pub(crate) enum Implied {
 /// one without makes the length unknown.
 #[derive(Clone, Copy)]
 pub(super) enum Length {
-    /// Nothing, if the opcode says so.
-    ByOpcode,
+    /// Not known, whatever the opcode says: vendors do not all keep to what its
+    /// bits 1:0 mean.
+    Unknown,
+    Nothing,
     Fixed(u16),
     /// A count of bytes in a dword.
     Bytes(Dword),
@@ -107,7 +108,8 @@ impl Implied {
 pub(crate) fn implied(command: Command<'_>, format: Option<Format>) -> Implied {
     let entry = command.entry;
     match command.row().length {
-        Length::ByOpcode => by_opcode(entry.opcode),
+        Length::Unknown => Implied::Unknown,
+        Length::Nothing => Implied::NOTHING,
         Length::Fixed(bytes) => Implied::data(bytes.into()),
         Length::Bytes(dword) => Implied::data(dword.of(entry).into()),
         Length::Dwords(dword) => Implied::dwords(dword.of(entry)),
@@ -127,16 +129,6 @@ pub(crate) fn implied(command: Command<'_>, format: Option<Format>) -> Implied {
         Length::Ranges => Implied::data((u64::from(entry.cdw10.get() & 0xff) + 1) * 16),
         Length::CopySources => copy_sources(entry),
         Length::ZoneManagementSend => zone_management_send(entry),
-    }
-}
-
-/// Commands that transfer nothing say so in their opcode, those of vendors too.
-fn by_opcode(opcode: u8) -> Implied {
-    match Direction::of(opcode) {
-        Direction::Nothing => Implied::NOTHING,
-        Direction::ToController | Direction::FromController | Direction::Bidirectional => {
-            Implied::Unknown
-        }
     }
 }
 

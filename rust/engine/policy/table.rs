@@ -21,38 +21,54 @@ use crate::spec::{
 
 /// All that is to be known, in the order of the opcodes of a family.
 const ROWS: &[Row] = &[
-    admin(Admin::DeleteIoSubmissionQueue).access(Access::Nobody),
+    admin(Admin::DeleteIoSubmissionQueue)
+        .access(Access::Nobody)
+        .length(Length::Nothing),
     admin(Admin::CreateIoSubmissionQueue).access(Access::Nobody),
     admin(Admin::GetLogPage)
         .length(Length::LogPage)
         .extent(Extent::LogPage),
-    admin(Admin::DeleteIoCompletionQueue).access(Access::Nobody),
+    admin(Admin::DeleteIoCompletionQueue)
+        .access(Access::Nobody)
+        .length(Length::Nothing),
     admin(Admin::CreateIoCompletionQueue).access(Access::Nobody),
     admin(Admin::Identify)
         .access(Access::ByStructure)
         .length(Length::Fixed(4096)),
+    admin(Admin::Abort).length(Length::Nothing),
     admin(Admin::SetFeatures)
         .access(Access::ByFeature)
         .length(Length::SetFeatures)
         .known(Known::ByFeature)
         .teaches(Teaches::Feature),
     admin(Admin::GetFeatures).length(Length::GetFeatures),
-    admin(Admin::AsynchronousEventRequest).access(Access::Nobody),
+    admin(Admin::AsynchronousEventRequest)
+        .access(Access::Nobody)
+        .length(Length::Nothing),
     admin(Admin::NamespaceManagement)
         .length(Length::NamespaceManagement)
         .known(Known::Adds(INVENTORY))
         .teaches(Teaches::Management),
-    admin(Admin::FirmwareCommit).teaches(Teaches::Firmware),
+    admin(Admin::FirmwareCommit)
+        .length(Length::Nothing)
+        .teaches(Teaches::Firmware),
     admin(Admin::FirmwareImageDownload).length(Length::Dwords(Dword::Cdw10)),
+    admin(Admin::DeviceSelfTest).length(Length::Nothing),
     admin(Admin::NamespaceAttachment)
         .length(Length::NamespaceAttachment)
         .known(Known::Adds(INVENTORY))
         .teaches(Teaches::Attachment),
+    admin(Admin::KeepAlive).length(Length::Nothing),
     admin(Admin::DirectiveSend).length(Length::DirectiveSend),
     admin(Admin::DirectiveReceive).length(Length::DirectiveReceive),
-    admin(Admin::CapacityManagement).known(Known::Adds(INVENTORY)),
+    admin(Admin::VirtualizationManagement).length(Length::Nothing),
+    admin(Admin::CapacityManagement)
+        .length(Length::Nothing)
+        .known(Known::Adds(INVENTORY)),
+    admin(Admin::Lockdown).length(Length::Nothing),
     admin(Admin::DoorbellBufferConfig).access(Access::Nobody),
     admin(Admin::FormatNvm)
+        .length(Length::Nothing)
         .known(Known::Adds(FORMAT))
         .teaches(Teaches::Format),
     admin(Admin::SecuritySend).length(Length::Bytes(Dword::Cdw11)),
@@ -62,10 +78,12 @@ const ROWS: &[Row] = &[
         .length(Length::Bytes(Dword::Cdw11))
         .known(Known::DisturbsNothing),
     admin(Admin::Sanitize)
+        .length(Length::Nothing)
         .known(Known::Adds(CommandEffects::ALONE))
         .teaches(Teaches::Sanitize),
     admin(Admin::GetLbaStatus).length(Length::Dwords(Dword::Cdw12)),
     //
+    any_io(Io::Flush).length(Length::Nothing),
     any_io(Io::ReservationRegister).length(Length::Fixed(16)),
     any_io(Io::ReservationReport)
         .length(Length::Dwords(Dword::Cdw10))
@@ -74,15 +92,22 @@ const ROWS: &[Row] = &[
     any_io(Io::IoManagementReceive).length(Length::IoManagementReceive),
     any_io(Io::ReservationRelease).length(Length::Fixed(8)),
     // It names commands by queue and identifier, whoever sent them.
-    any_io(Io::Cancel).access(Access::Administrator),
+    any_io(Io::Cancel)
+        .access(Access::Administrator)
+        .length(Length::Nothing),
     any_io(Io::IoManagementSend).length(Length::IoManagementSend),
     //
     nvm(Nvm::Write).length(Length::LogicalBlocks),
     nvm(Nvm::Read).length(Length::LogicalBlocks),
-    nvm(Nvm::WriteUncorrectable).known(Known::Adds(CONTENT)),
+    nvm(Nvm::WriteUncorrectable)
+        .length(Length::Nothing)
+        .known(Known::Adds(CONTENT)),
     nvm(Nvm::Compare).length(Length::LogicalBlocks),
-    nvm(Nvm::WriteZeroes).known(Known::Adds(CONTENT)),
+    nvm(Nvm::WriteZeroes)
+        .length(Length::Nothing)
+        .known(Known::Adds(CONTENT)),
     nvm(Nvm::DatasetManagement).length(Length::Ranges),
+    nvm(Nvm::Verify).length(Length::Nothing),
     nvm(Nvm::Copy).length(Length::CopySources),
     //
     zoned(Zoned::ZoneManagementSend).length(Length::ZoneManagementSend),
@@ -96,7 +121,10 @@ const ROWS: &[Row] = &[
         .length(Length::Bytes(Dword::Cdw10))
         .extent(Extent::Value),
     key_value(KeyValue::List).length(Length::Bytes(Dword::Cdw10)),
-    key_value(KeyValue::Delete).known(Known::Adds(CONTENT)),
+    key_value(KeyValue::Delete)
+        .length(Length::Nothing)
+        .known(Known::Adds(CONTENT)),
+    key_value(KeyValue::Exist).length(Length::Nothing),
 ];
 
 /// Of commands whose opcode does not say that they write.
@@ -185,7 +213,7 @@ const fn row_of(family: Family, opcode: u8, access: Access) -> Row {
         family,
         opcode,
         access,
-        length: Length::ByOpcode,
+        length: Length::Unknown,
         known: Known::Adds(CommandEffects::NONE),
         teaches: Teaches::Nothing,
         extent: Extent::Transferred,

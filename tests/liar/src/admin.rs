@@ -55,6 +55,7 @@ impl Controller {
             }
             0x80 => self.format_nvm(command),
             0xc3 => self.invert(command),
+            0xe0 => self.surprise(command),
             _ => Err(Status::INVALID_OPCODE),
         }
     }
@@ -79,6 +80,15 @@ impl Controller {
         self.format = format;
         self.disk.fill(0);
         DONE
+    }
+
+    /// A command of its own that returns as many bytes as dword 10 says, although
+    /// its opcode says that it transfers nothing.
+    fn surprise(&mut self, command: &Command) -> Result<Answer, Status> {
+        match command.cdw10() as u16 {
+            0 => DONE,
+            bytes => self.send(command, &vec![0xe1; bytes.into()]),
+        }
     }
 
     fn request_event(&mut self, id: u16) -> Result<Answer, Status> {
