@@ -18,4 +18,5 @@ pub(crate) mod node;
 mod passthrough;
 mod pieces;
 mod ring;
+mod submit_io;
 pub(crate) mod sysfs;
