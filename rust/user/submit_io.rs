@@ -61,8 +61,9 @@ const PRACT: u16 = 1 << 13;
 ///
 /// # Errors
 ///
-/// EFAULT; EINVAL for flags, another opcode, or a namespace without logical
-/// blocks; those of
+/// EFAULT; EINVAL for flags, another opcode, a namespace without logical blocks,
+/// no metadata where there has to be some, or some where the controller makes
+/// it; those of
 /// [`pass_through`](crate::control::binding::Binding::pass_through).
 pub(super) fn submit_io(handle: &Handle, namespace: &Namespace, call: Ioctl) -> Result<isize> {
     const OPCODES: [u8; 3] = [
@@ -83,10 +84,16 @@ pub(super) fn submit_io(handle: &Handle, namespace: &Namespace, call: Ioctl) -> 
     let blocks = u64::from(io.nblocks) + 1;
     let mut data_bytes = blocks * u64::from(format.lba_bytes());
     let mut metadata_bytes = 0;
+    // Controllers add and remove protection information by themselves where PRACT
+    // says so and there is nothing else in the metadata. The in-tree driver takes 8
+    // bytes of metadata for that, whether protection is on or not; if it is not,
+    // they are transferred.
+    let made = io.control & PRACT != 0 && format.metadata_bytes == format.protection_bytes;
+    if made && call.abi.address(io.metadata) != 0 {
+        return Err(EINVAL);
+    }
     match format.metadata {
-        // Controllers add and remove protection information by themselves where
-        // PRACT says so and there is nothing else in the metadata.
-        _ if io.control & PRACT != 0 && format.metadata_bytes == format.protection_bytes => {}
+        _ if made => {}
         MetadataPlace::Extended => data_bytes += blocks * u64::from(format.metadata_bytes),
         MetadataPlace::Separate => metadata_bytes = blocks * u64::from(format.metadata_bytes),
     }

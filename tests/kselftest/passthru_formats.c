@@ -239,4 +239,32 @@ TEST_F(format, submit_io_counts_as_the_controller_does)
 	EXPECT_EQ(-EINVAL, passthru_ioctl(self->nodes.ns, NVME_IOCTL_SUBMIT_IO, &io));
 }
 
+/* Nor is there a place for what the controller makes, or for what there is none of. */
+TEST_F(format, submit_io_takes_no_metadata_that_is_not_transferred)
+{
+	bool transferred = variant->metadata > (variant->protection ? TUPLE_BYTES : 0);
+	struct nvme_user_io io = {
+		.opcode = IO_WRITE, .nblocks = COUNT - 1, .slba = FIRST, .reftag = FIRST,
+		.control = PRACT >> 16, .addr = (uintptr_t)self->data,
+		.metadata = (uintptr_t)self->metadata,
+	};
+
+	if (transferred) {
+		EXPECT_EQ(0, passthru_ioctl(self->nodes.ns, NVME_IOCTL_SUBMIT_IO, &io));
+		return;
+	}
+	EXPECT_EQ(-EINVAL, passthru_ioctl(self->nodes.ns, NVME_IOCTL_SUBMIT_IO, &io));
+	EXPECT_EQ(0, trace_count(&self->trace, IO_COMMAND));
+	pattern_fill(self->data, COUNT * variant->block, 10);
+	memset(self->metadata, 0x99, AREA);
+	io.metadata = 0;
+	ASSERT_EQ(0, passthru_ioctl(self->nodes.ns, NVME_IOCTL_SUBMIT_IO, &io));
+	memset(self->data, 0x99, AREA);
+	io.opcode = IO_READ;
+	ASSERT_EQ(0, passthru_ioctl(self->nodes.ns, NVME_IOCTL_SUBMIT_IO, &io));
+	EXPECT_TRUE(pattern_is(self->data, COUNT * variant->block, 10));
+	EXPECT_TRUE(memory_is(self->data + COUNT * variant->block, PAGE, 0x99));
+	EXPECT_TRUE(memory_is(self->metadata, PAGE, 0x99));
+}
+
 TEST_HARNESS_MAIN

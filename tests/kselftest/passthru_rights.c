@@ -234,6 +234,10 @@ TEST_F(rights, readers_of_a_namespace_read)
 	}
 	io.opcode = IO_WRITE;
 	EXPECT_EQ(-EACCES, passthru_ioctl(fd, NVME_IOCTL_SUBMIT_IO, &io));
+	/* What is wrong comes first: PRACT, and a place for metadata. */
+	io.control = 1 << 13;
+	io.metadata = (uintptr_t)self->page;
+	EXPECT_EQ(-EINVAL, passthru_ioctl(fd, NVME_IOCTL_SUBMIT_IO, &io));
 	EXPECT_EQ(3, trace_count(&self->trace, COMMAND));
 	close(fd);
 }
