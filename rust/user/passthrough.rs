@@ -63,6 +63,21 @@ pub(super) struct PassthruCmd {
     last: u32,
 }
 
+/// `struct nvme_passthru_cmd64`.
+#[derive(FromBytes, Immutable, IntoBytes)]
+#[repr(C)]
+pub(super) struct PassthruCmd64 {
+    pub(super) command: PassthruCmd,
+    pub(super) result: u64,
+}
+
+const _: () = {
+    assert!(size_of::<PassthruCmd64>() == size_of::<uapi::nvme_passthru_cmd64>());
+    assert!(offset_of!(PassthruCmd64, result) == offset_of!(uapi::nvme_passthru_cmd64, result));
+    // Where the status is written to.
+    assert!(offset_of!(uapi::nvme_passthru_cmd64, rsvd2) + 4 == offset_of!(PassthruCmd64, result));
+};
+
 const _: () = assert!(size_of::<PassthruCmd>() == size_of::<uapi::nvme_passthru_cmd>());
 const _: () = assert!(offset_of!(PassthruCmd, last) == offset_of!(uapi::nvme_passthru_cmd, result));
 const _: () = assert!(
@@ -78,6 +93,22 @@ enum Form {
     Long,
     /// 64 bits of result; the buffer is in pieces.
     Vectored,
+}
+
+impl Form {
+    /// Copies a command in, once, and all of it: also what is only written.
+    ///
+    /// # Errors
+    ///
+    /// EFAULT.
+    fn read(self, call: Ioctl) -> Result<PassthruCmd> {
+        match self {
+            Self::Short => read_struct(call.argument),
+            Self::Long | Self::Vectored => {
+                read_struct::<PassthruCmd64>(call.argument).map(|long| long.command)
+            }
+        }
+    }
 }
 
 /// An `ioctl()` on `/dev/nvmeN` that is, or may be, a command.
@@ -126,7 +157,7 @@ pub(super) fn on_namespace(handle: &Handle, namespace: &Namespace, call: Ioctl) 
 }
 
 fn admin(handle: &Handle, call: Ioctl, node: Node, form: Form) -> Result<isize> {
-    let cmd: PassthruCmd = read_struct(call.argument)?;
+    let cmd = form.read(call)?;
     run(handle, None, call, node, form, &cmd)
 }
 
@@ -137,7 +168,7 @@ fn io(
     node: Node,
     form: Form,
 ) -> Result<isize> {
-    let cmd: PassthruCmd = read_struct(call.argument)?;
+    let cmd = form.read(call)?;
     // Flags are looked at first, as the in-tree driver does.
     if cmd.flags == 0 && cmd.nsid != namespace.nsid().0 {
         return Err(EINVAL);

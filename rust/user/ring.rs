@@ -10,7 +10,6 @@ use kernel::{
     prelude::*,
     uaccess::{UserPtr, UserSlice},
 };
-use zerocopy_derive::Immutable;
 
 use crate::{
     control::{handle::Handle, namespaces::Namespace, request::Request, ring::RingBuffer},
@@ -28,27 +27,12 @@ use crate::{
 
 use super::{
     call,
-    passthrough::{mode, timeout, whole, PassthruCmd},
+    passthrough::{mode, timeout, whole, PassthruCmd, PassthruCmd64},
     pieces::Pieces,
 };
 
 // The last word is reserved here.
 const _: () = assert!(size_of::<PassthruCmd>() == size_of::<uapi::nvme_uring_cmd>());
-
-/// `struct nvme_passthru_cmd64`.
-#[derive(FromBytes, Immutable, IntoBytes)]
-#[repr(C)]
-struct PassthruCmd64 {
-    command: PassthruCmd,
-    result: u64,
-}
-
-const _: () = {
-    assert!(size_of::<PassthruCmd64>() == size_of::<uapi::nvme_passthru_cmd64>());
-    assert!(offset_of!(PassthruCmd64, result) == offset_of!(uapi::nvme_passthru_cmd64, result));
-    // Where the status is written to.
-    assert!(offset_of!(uapi::nvme_passthru_cmd64, rsvd2) + 4 == offset_of!(PassthruCmd64, result));
-};
 
 /// Which queue a command is for.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -308,4 +308,35 @@ TEST_F(io, many_at_once)
 	}
 }
 
+/* All of it has to be there, also what is only written. */
+TEST_F(io, the_command_itself_in_bad_memory)
+{
+	const bool is_long = variant->request == NVME_IOCTL_IO64_CMD;
+	const size_t bytes = is_long ? sizeof(struct nvme_passthru_cmd64) : sizeof(struct nvme_passthru_cmd);
+	const struct nvme_passthru_cmd64 flush = { .opcode = IO_FLUSH, .nsid = 1 };
+	const struct nvme_passthru_cmd64 get = { .opcode = ADMIN_GET_FEATURES, .cdw10 = 7 };
+	unsigned char *end = self->memory + 4096;
+	unsigned int missing;
+
+	ASSERT_EQ(0, mprotect(end, 4096, PROT_NONE));
+	for (missing = 8; missing > 0; missing -= 4) {
+		unsigned char *place = end - bytes + missing;
+
+		memcpy(place, &flush, bytes - missing);
+		EXPECT_EQ(-EFAULT, passthru_ioctl(self->nodes.ns, variant->request, place));
+		if (is_long)
+			EXPECT_EQ(-EFAULT, passthru_ioctl(self->nodes.ns, NVME_IOCTL_IO64_CMD_VEC, place));
+		memcpy(place, &get, bytes - missing);
+		EXPECT_EQ(-EFAULT, passthru_ioctl(self->nodes.ctrl, is_long ? NVME_IOCTL_ADMIN64_CMD :
+						  NVME_IOCTL_ADMIN_CMD, place));
+	}
+	EXPECT_EQ(0, trace_count(&self->trace, "pci_nvme_*_cmd *"));
+	memcpy(end - bytes, &flush, bytes);
+	EXPECT_EQ(0, passthru_ioctl(self->nodes.ns, variant->request, end - bytes));
+	memcpy(end - bytes, &get, bytes);
+	EXPECT_EQ(0, passthru_ioctl(self->nodes.ctrl, is_long ? NVME_IOCTL_ADMIN64_CMD :
+				    NVME_IOCTL_ADMIN_CMD, end - bytes));
+	ASSERT_EQ(0, mprotect(end, 4096, PROT_READ | PROT_WRITE));
+}
+
 TEST_HARNESS_MAIN
