@@ -191,6 +191,18 @@ impl Binding {
         })
     }
 
+    /// Refuses what the caller may not do, whatever memory it has for that.
+    ///
+    /// # Errors
+    ///
+    /// EACCES.
+    pub(crate) fn permit(&self, request: &Request<'_>) -> Result {
+        if !self.is_routine(request) {
+            self.examine(request, None)?;
+        }
+        Ok(())
+    }
+
     /// Most bytes of data of a command.
     pub(super) fn data_limit_bytes(&self) -> u64 {
         self.controller().data_limit_bytes()

@@ -195,25 +195,29 @@ fn run(
     if cmd.flags != 0 {
         return Err(EINVAL);
     }
+    let mut request = Request {
+        entry: cmd.entry(),
+        namespace,
+        node,
+        mode: mode(call.mode),
+        data: &[],
+        metadata: None,
+        timeout: timeout(cmd.timeout_ms),
+    };
     let pieces;
     let one;
-    let data = if form == Form::Vectored {
+    request.data = if form == Form::Vectored {
+        // What is forbidden comes before what is wrong with the list.
+        handle.visit().ok_or(ENODEV)?.permit(&request)?;
         pieces = Pieces::read(call.abi, cmd.addr, cmd.data_len)?;
         pieces.as_slice()
     } else {
         one = range(call, cmd.addr, cmd.data_len);
         one.as_slice()
     };
-    let has_data = !data.is_empty();
-    let request = Request {
-        entry: cmd.entry(),
-        namespace,
-        node,
-        mode: mode(call.mode),
-        data,
-        metadata: range(call, cmd.metadata, cmd.metadata_len).filter(|_| has_data),
-        timeout: timeout(cmd.timeout_ms),
-    };
+    if !request.data.is_empty() {
+        request.metadata = range(call, cmd.metadata, cmd.metadata_len);
+    }
     let answer = pass_through(handle, request)?;
     let (offset, bytes) = match form {
         Form::Short => (offset_of!(uapi::nvme_passthru_cmd, result), 4),

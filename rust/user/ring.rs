@@ -302,6 +302,8 @@ fn issue_to(
     let one;
     request.data = match shape {
         Shape::Pieces => {
+            // What is forbidden comes before what is wrong with the list.
+            handle.visit().ok_or(ENODEV)?.permit(&request)?;
             pieces = Pieces::read(issue.abi(), cmd.addr, cmd.data_len)?;
             pieces.as_slice()
         }

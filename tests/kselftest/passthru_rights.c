@@ -234,6 +234,11 @@ TEST_F(rights, readers_of_a_namespace_read)
 	}
 	io.opcode = IO_WRITE;
 	EXPECT_EQ(-EACCES, passthru_ioctl(fd, NVME_IOCTL_SUBMIT_IO, &io));
+	/* It is forbidden whatever is wrong with the list of pieces. */
+	EXPECT_EQ(-EACCES, send(fd, NVME_IOCTL_IO64_CMD_VEC, IO_WRITE, 1, 0, bad_address(), 1));
+	EXPECT_EQ(-EACCES, send(fd, NVME_IOCTL_IO64_CMD_VEC, IO_WRITE, 1, 0, self->page, 1025));
+	EXPECT_EQ(-EINVAL, send(fd, NVME_IOCTL_IO64_CMD_VEC, IO_WRITE, 2, 0, bad_address(), 1));
+	EXPECT_EQ(-EFAULT, send(fd, NVME_IOCTL_IO64_CMD_VEC, IO_READ, 1, 0, bad_address(), 1));
 	/* What is wrong comes first: PRACT, and a place for metadata. */
 	io.control = 1 << 13;
 	io.metadata = (uintptr_t)self->page;

@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 
 #include "lib/load.h"
+#include "lib/plain.h"
 #include "lib/ring.h"
 #include "lib/trace.h"
 #include "lib/util.h"
@@ -138,6 +139,62 @@ TEST_F(rights, nobody_reads_and_writes_as_the_file_is_open)
 	EXPECT_EQ(-EINVAL, IO(rw, .opcode = 0xc0, .flags = 1));
 	close(ro);
 	close(rw);
+	ring_close(&self->ring);
+}
+
+/* What is forbidden comes before what is wrong with a list of pieces. */
+TEST_F(rights, nobody_learns_more_of_pieces)
+{
+	struct nvme_uring_cmd write = {
+		.opcode = IO_WRITE, .nsid = 1, DATA(bad_address(), 1),
+	};
+	struct nvme_uring_cmd get = {
+		.opcode = ADMIN_GET_FEATURES, .cdw10 = 7, DATA(bad_address(), 1),
+	};
+	int ro;
+
+	ASSERT_EQ(0, node_permit(self->nodes.path, NODE_READABLE));
+	ASSERT_EQ(0, become_nobody());
+	ro = open(self->nodes.path, O_RDONLY);
+	ASSERT_LE(0, ro);
+	ASSERT_EQ(0, open_ring(&self->ring, variant));
+	EXPECT_EQ(-EACCES, run_as(&self->ring, variant, ro, NVME_URING_CMD_IO_VEC, 0, write));
+	EXPECT_EQ(-EACCES, run_as(&self->ring, variant, self->nodes.ctrl, NVME_URING_CMD_ADMIN_VEC,
+				  0, get));
+	write.data_len = 1025;
+	EXPECT_EQ(-EACCES, run_as(&self->ring, variant, ro, NVME_URING_CMD_IO_VEC, 0, write));
+	write.nsid = 2;
+	EXPECT_EQ(-EINVAL, run_as(&self->ring, variant, ro, NVME_URING_CMD_IO_VEC, 0, write));
+	write.nsid = 1;
+	write.opcode = IO_READ;
+	write.data_len = 1;
+	EXPECT_EQ(-EFAULT, run_as(&self->ring, variant, ro, NVME_URING_CMD_IO_VEC, 0, write));
+	EXPECT_EQ(0, trace_count(&self->trace, "pci_nvme_*_cmd *"));
+	close(ro);
+	ring_close(&self->ring);
+}
+
+TEST_F(rights, nor_of_those_of_a_command_in_memory)
+{
+	struct ring_command command = {
+		.operation = NVME_URING_CMD_IO_VEC, .sqe_flags = variant->sqe_flags,
+		.command = { .opcode = IO_WRITE, .nsid = 1, DATA(bad_address(), 1) },
+	};
+	struct nvme_passthru_cmd64 memory = plain_command(&command);
+
+	if (variant->flags & IORING_SETUP_IOPOLL)
+		return;	/* which takes none of those */
+	ASSERT_EQ(0, node_permit(self->nodes.path, NODE_READABLE));
+	ASSERT_EQ(0, become_nobody());
+	command.fd = open(self->nodes.path, O_RDONLY);
+	ASSERT_LE(0, command.fd);
+	ASSERT_EQ(0, open_ring(&self->ring, variant));
+	ASSERT_EQ(0, plain_push_indirect(&self->ring, &command, &memory, 0));
+	EXPECT_EQ(-EACCES, ring_finish(&self->ring, NULL));
+	memory.opcode = IO_READ;
+	ASSERT_EQ(0, plain_push_indirect(&self->ring, &command, &memory, 0));
+	EXPECT_EQ(-EFAULT, ring_finish(&self->ring, NULL));
+	close(command.fd);
 	ring_close(&self->ring);
 }
 
