@@ -18,6 +18,7 @@ use crate::{
         policy::Node,
     },
     glue::{
+        capability::is_dying,
         file_operations::{Issued, OpenMode},
         pins::UserRange,
         uapi,
@@ -254,7 +255,8 @@ fn indirect_command(issue: &mut Issue) -> Result<PassthruCmd> {
 ///
 /// EOPNOTSUPP if the ring's entries are too small; those of [`inline_command`]
 /// and [`indirect_command`]; EINVAL for flags, or for a namespace that is not
-/// the node's; EFAULT; those of
+/// the node's; EFAULT; ECANCELED if the process of an indirect command is killed
+/// while a worker waits; those of
 /// [`start_command`](crate::control::binding::Binding::start_command).
 fn issue_to(
     handle: &Handle,
@@ -329,8 +331,13 @@ fn issue_to(
     };
     request.metadata = metadata.filter(|_| !request.data.is_empty());
     request.timeout = timeout(cmd.timeout_ms);
-    handle
+    let started = handle
         .visit()
         .ok_or(ENODEV)?
-        .start_command(issue, &mut request, buffer)
+        .start_command(issue, &mut request, buffer);
+    started.map_err(|error| match error {
+        // Nothing is written to the memory of a process that goes.
+        EINTR if operation.form == Form::Indirect && is_dying() => ECANCELED,
+        error => error,
+    })
 }
