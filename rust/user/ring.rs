@@ -18,7 +18,7 @@ use crate::{
         policy::Node,
     },
     glue::{
-        capability::is_dying,
+        capability::{is_dying, is_system_administrator},
         file_operations::{Issued, OpenMode},
         pins::UserRange,
         uapi,
@@ -162,7 +162,7 @@ fn other(
     operation: Option<Operation>,
 ) -> Result<Issued> {
     match issue.operation() {
-        uapi::URING_CMD_REGISTER_BUFFER => return register_buffer(handle, issue),
+        uapi::URING_CMD_REGISTER_BUFFER => return register_buffer(handle, namespace, issue),
         uapi::URING_CMD_CALL | uapi::URING_CMD_CALL_ABORT => {
             return call::issue(handle, namespace, issue, open)
         }
@@ -186,9 +186,13 @@ const _: () = assert!(size_of::<RegisterBuffer>() == size_of::<uapi::nvme_regist
 
 /// # Errors
 ///
-/// ENODEV; those of
+/// EACCES through the node of a controller, where it is for those who may send I/O
+/// commands there; ENODEV; those of
 /// [`register_buffer`](crate::control::binding::Binding::register_buffer).
-fn register_buffer(handle: &Handle, issue: Issue) -> Result<Issued> {
+fn register_buffer(handle: &Handle, namespace: Option<&Namespace>, issue: Issue) -> Result<Issued> {
+    if namespace.is_none() && !is_system_administrator() {
+        return Err(EACCES);
+    }
     let buffer: RegisterBuffer = issue.short_payload();
     let range = UserRange {
         address: usize::try_from(buffer.addr).map_err(|_| EFAULT)?,

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "lib/event.h"
+#include "lib/mapped.h"
 #include "lib/module.h"
 #include "lib/ring.h"
 #include "lib/subscribe.h"
@@ -256,6 +257,29 @@ TEST_F(rights, nor_by_ring)
 		}
 	}
 	EXPECT_EQ(0, trace_count(&self->trace, "pci_nvme_*_cmd *"));
+	ring_close(&ring);
+}
+
+/* Memory that stays pinned and mapped is for those who may use it. */
+TEST_F(rights, nor_buffers_for_the_controller)
+{
+	struct ring_command command = mapped_registration(self->fd, 0, self->page, 4096);
+	struct ring ring;
+
+	ASSERT_EQ(NOBODY, geteuid());
+	ASSERT_EQ(0, ring_open(&ring, 4, RING_WIDE));
+	ASSERT_EQ(0, mapped_table(&ring, 1));
+	EXPECT_EQ(-EACCES, ring_run(&ring, &command, NULL));
+	EXPECT_EQ(0, locked_kb());
+	/* Whoever may open the node of a namespace may. */
+	command.fd = self->nodes.ns;
+	EXPECT_EQ(0, ring_run(&ring, &command, NULL));
+	ASSERT_EQ(0, mapped_replace(&ring, 0, NULL, 0));
+	/* As may an administrator through that of the controller. */
+	command.fd = self->fd;
+	ASSERT_EQ(0, seteuid(0));
+	EXPECT_EQ(0, ring_run(&ring, &command, NULL));
+	ASSERT_EQ(0, seteuid(NOBODY));
 	ring_close(&ring);
 }
 

@@ -24,8 +24,12 @@
  * or with the ring; until then the file it was registered through stays open,
  * even if its descriptor is closed.
  *
+ * Through /dev/nvmeN, as for I/O commands there, CAP_SYS_ADMIN is needed;
+ * through /dev/ngNnM nothing but the open file.
+ *
  * cqe->res is 0 or a negative errno:
  *
+ * - EACCES: on /dev/nvmeN, without CAP_SYS_ADMIN;
  * - EINVAL: no such number; no memory, or too much; without
  *   IORING_URING_CMD_FIXED;
  * - EBUSY: there is a buffer of that number;
