@@ -8,6 +8,7 @@ use kernel::{
     new_mutex,
     prelude::*,
     sync::{Arc, Mutex},
+    time::Delta,
 };
 
 use crate::{

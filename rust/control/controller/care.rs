@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Commands that take too long, unless the controller has a reason.
+//! Commands that take too long, unless the controller has a reason, and those
+//! that nobody waits for.
 
 use kernel::{
     new_spinlock,
@@ -10,7 +11,7 @@ use kernel::{
 };
 
 use crate::{
-    control::command_queue::Overdue,
+    control::{command_queue::Overdue, submit::Submission},
     engine::{pause::PauseWatch, storm::Moment},
 };
 
@@ -61,6 +62,21 @@ impl Controller {
         }
         // Whoever starts the controller waits for it, and gives up now.
         !self.end_start()
+    }
+
+    /// Whether [`Self::draw_consequences`] may have something to do.
+    pub(crate) fn has_consequences(&self) -> bool {
+        self.submissions().any(|queue| queue.has_remains())
+    }
+
+    /// Does what follows from commands that were completed when nobody waited
+    /// for them any more. Sends commands, and sleeps.
+    pub(crate) fn draw_consequences(&self) {
+        for queue in self.submissions() {
+            while let Some(consequences) = queue.take_consequences() {
+                consequences.draw(self);
+            }
+        }
     }
 
     /// Whether the controller processes no commands for a while, and may.

@@ -325,21 +325,6 @@ impl Controller {
         status.is_gone() || !status.is_ready()
     }
 
-    /// Whether [`Self::draw_consequences`] may have something to do.
-    pub(crate) fn has_consequences(&self) -> bool {
-        self.submissions().any(|queue| queue.has_remains())
-    }
-
-    /// Does what follows from commands that were completed when nobody waited
-    /// for them any more. Sends commands, and sleeps.
-    pub(crate) fn draw_consequences(&self) {
-        for queue in self.submissions() {
-            while let Some(consequences) = queue.take_consequences() {
-                consequences.draw(self);
-            }
-        }
-    }
-
     /// Has the commands aborted that a process names so, as soon as
     /// [`Self::look_after_commands`] is called. Returns how many there are.
     pub(super) fn abort_tagged(&self, tag: Tag) -> usize {
