@@ -155,16 +155,19 @@ impl Subscription {
             called: called::<F>,
             wish,
         };
-        // SAFETY: The command is valid, and what is in it for the driver is
-        // large enough and aligned, as asserted above. From here on io_uring
-        // may cancel it; this is the last use of it here.
-        //
-        // INVARIANT: The data is initialised before the phase changes.
+        // SAFETY: The command is valid: it is being issued, and completed by
+        // nobody while it is `New`. What is in it for the driver is large enough
+        // and aligned, as asserted above. A worker of io_uring waits for the
+        // ring's lock here; who cancels the command meanwhile finds the data, and
+        // that it is `New`.
         unsafe {
             data_of(command).write(data);
-            self.state.lock().phase = Phase::Armed;
             bindings::io_uring_cmd_mark_cancelable(command.as_ptr(), flags);
         }
+        // INVARIANT: The data was initialised before. From here on another
+        // processor may complete the command, which io_uring knows of for that:
+        // it is not used here any more.
+        self.state.lock().phase = Phase::Armed;
         self.call();
     }
 
