@@ -297,6 +297,6 @@ pub(super) struct Quiet(Arc<IoQueues>);
 impl Drop for Quiet {
     fn drop(&mut self) {
         self.0.begin_epoch(IoQueue::thaw);
-        self.0.quiet.end();
+        self.0.quiet.give_back();
     }
 }

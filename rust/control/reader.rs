@@ -21,7 +21,7 @@ use crate::{
 
 use super::{
     stream::EventStream,
-    turn::{Taken, Turn}, //
+    turn::{Refused, Taken, Turn}, //
 };
 
 /// One reader. Its claim on the stream, if it has one, ends when the last file
@@ -97,7 +97,39 @@ impl Reader {
     /// # Errors
     ///
     /// Those of [`Turn::take`].
-    pub(crate) fn take(&self, blocking: Blocking) -> Result<Taken<'_, Place>> {
-        self.place.take(blocking)
+    pub(crate) fn take(&self, blocking: Blocking) -> Result<ReaderTurn<'_>> {
+        Ok(ReaderTurn {
+            reader: self,
+            taken: Some(self.place.take(blocking)?),
+        })
+    }
+}
+
+/// Somebody's turn to read, until dropped: those who did not wait for it and can be
+/// called, rings, are called then.
+pub(crate) struct ReaderTurn<'a> {
+    reader: &'a Reader,
+    /// There until this is dropped.
+    taken: Option<Taken<'a, Place>>,
+}
+
+impl ReaderTurn<'_> {
+    pub(crate) fn get(&self) -> Place {
+        self.reader.peek()
+    }
+
+    pub(crate) fn set(&mut self, place: Place) {
+        if let Some(taken) = &mut self.taken {
+            taken.set(place);
+        }
+    }
+}
+
+impl Drop for ReaderTurn<'_> {
+    fn drop(&mut self) {
+        let refused = self.taken.take().map(Taken::end);
+        if refused == Some(Refused::Somebody) {
+            self.reader.stream.notify_subscribers();
+        }
     }
 }

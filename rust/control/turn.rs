@@ -24,12 +24,28 @@ pub(crate) struct Turn<T: Copy + Unpin> {
 struct State<T> {
     value: T,
     taken: bool,
+    /// Somebody who does not wait was sent away since.
+    refused: bool,
+}
+
+/// Who came during a turn and did not wait for its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Nobody,
+    Somebody,
 }
 
 impl<T: Copy + Unpin> Turn<T> {
     pub(crate) fn new(value: T) -> impl PinInit<Self> {
         pin_init!(Self {
-            state <- new_spinlock_irq!(State { value, taken: false }, "nvme_rs::Turn::state"),
+            state <- new_spinlock_irq!(
+                State {
+                    value,
+                    taken: false,
+                    refused: false,
+                },
+                "nvme_rs::Turn::state"
+            ),
             ended <- new_condvar!("nvme_rs::Turn::ended"),
         })
     }
@@ -48,6 +64,7 @@ impl<T: Copy + Unpin> Turn<T> {
         let mut state = self.state.lock();
         while state.taken {
             if blocking == Blocking::Refused {
+                state.refused = true;
                 return Err(EAGAIN);
             }
             if self.ended.wait_interruptible(&mut state) {
@@ -58,11 +75,20 @@ impl<T: Copy + Unpin> Turn<T> {
         Ok(Taken { turn: self })
     }
 
-    /// Ends a turn that was [kept](Taken::keep).
-    pub(crate) fn end(&self) {
-        self.state.lock().taken = false;
+    /// Ends a turn that was [kept](Taken::keep). Who was refused may try again
+    /// now.
+    pub(crate) fn give_back(&self) -> Refused {
+        let mut state = self.state.lock();
+        state.taken = false;
+        let refused = core::mem::take(&mut state.refused);
+        drop(state);
         // All of them: one alone may be on its way out with a signal.
         self.ended.notify_all();
+        if refused {
+            Refused::Somebody
+        } else {
+            Refused::Nobody
+        }
     }
 }
 
@@ -80,14 +106,22 @@ impl<T: Copy + Unpin> Taken<'_, T> {
         self.turn.state.lock().value = value;
     }
 
-    /// Keeps the turn until [`Turn::end`] is called.
+    /// Keeps the turn until [`Turn::give_back`] is called.
     pub(crate) fn keep(self) {
         core::mem::forget(self);
+    }
+
+    /// Ends the turn, as dropping it does. Who was refused may try again now.
+    pub(crate) fn end(self) -> Refused {
+        let turn = self.turn;
+        // It is given back once.
+        core::mem::forget(self);
+        turn.give_back()
     }
 }
 
 impl<T: Copy + Unpin> Drop for Taken<'_, T> {
     fn drop(&mut self) {
-        self.turn.end();
+        self.turn.give_back();
     }
 }

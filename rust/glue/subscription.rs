@@ -29,10 +29,8 @@ use super::{
 /// What a command has come to for now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
-    /// There is no more. The command waits to be called.
+    /// There is no more for now. The command waits to be called.
     Complete,
-    /// Somebody stands in the way who will be gone soon.
-    Again,
     /// The command ends with this error.
     Ended(Error),
 }
@@ -285,11 +283,6 @@ unsafe fn called<F: Subscribable>(
             Delivery::Complete if state.again || state.cancelled => {}
             Delivery::Complete => {
                 state.phase = Phase::Armed;
-                return;
-            }
-            Delivery::Again => {
-                // SAFETY: The command is still `Called`, and by this one time.
-                unsafe { bindings::nvme_rs_uring_cmd_call(command.as_ptr()) };
                 return;
             }
         }

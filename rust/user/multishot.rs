@@ -34,10 +34,9 @@ const BATCH: usize = 16;
 enum Look {
     /// An answer was given, or a hidden record passed over.
     Progress,
-    /// There is none yet.
+    /// There is none yet, or somebody else is looking for it. The command is
+    /// called when there may be one.
     Nothing,
-    /// The place is in use.
-    Busy,
 }
 
 /// Gives `file`'s events to a ring from now on.
@@ -71,7 +70,6 @@ impl Subscribable for EventFile {
             match looked {
                 Ok(Look::Progress) => {}
                 Ok(Look::Nothing) => return Delivery::Complete,
-                Ok(Look::Busy) => return Delivery::Again,
                 Err(error) => return Delivery::Ended(error),
             }
         }
@@ -155,7 +153,8 @@ impl EventFile {
     ) -> Result<Look> {
         let reader = self.reader()?;
         let Ok(mut turn) = reader.take(Blocking::Refused) else {
-            return Ok(Look::Busy);
+            // The end of the other's turn calls the command.
+            return Ok(Look::Nothing);
         };
         if !self.is(&reader) {
             return Ok(Look::Progress);

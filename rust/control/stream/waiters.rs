@@ -52,6 +52,10 @@ impl Waiters {
 
     fn settle(&self) {
         self.settled.notify_all();
+        self.call();
+    }
+
+    fn call(&self) {
         for subscription in self.subscriptions.lock().iter() {
             subscription.call();
         }
@@ -74,6 +78,11 @@ impl EventStream {
     /// Has those look again who wait for a log page. As of [`Self::notify`].
     pub(super) fn notify_settled(&self) {
         self.bell.listener().settle();
+    }
+
+    /// Has the rings look again. As of [`Self::notify`].
+    pub(in super::super) fn notify_subscribers(&self) {
+        self.bell.listener().call();
     }
 
     /// Calls `subscription` from now on, when there may be a record, or what
