@@ -10,12 +10,13 @@ use zerocopy::little_endian::U64;
 
 use kernel::{
     fs::File,
+    new_mutex,
     page::PAGE_SIZE,
     prelude::*,
     sync::{
         aref::ARef,
         atomic::{Atomic, Relaxed},
-        Arc,
+        Arc, Mutex,
     },
 };
 
@@ -74,6 +75,10 @@ pub(crate) struct MappedBuffers {
     /// By place.
     #[pin]
     images: SharedMap<Arc<Image>>,
+    /// Held from taking an image out until it is dropped: a buffer is unmapped when
+    /// its ring may unpin it, and all are when the controller is let go.
+    #[pin]
+    unmapping: Mutex<()>,
 }
 
 /// What a ring has of a buffer, dropped in the order of the fields.
@@ -100,6 +105,7 @@ impl MappedBuffers {
                 device: device.clone(),
                 count: Atomic::new(0),
                 images <- SharedMap::new(),
+                unmapping <- new_mutex!((), "nvme_rs::MappedBuffers::unmapping"),
             }),
             GFP_KERNEL,
         )
@@ -166,19 +172,25 @@ impl MappedBuffers {
             .flatten()
     }
 
+    /// The buffer is not mapped any more after this, whoever unmaps it. Sleeps.
     fn unmap(&self, place: BufferPlace) {
+        let unmapping = self.unmapping.lock();
         let image = self.images.take(place.0);
         if image.is_some() {
             self.count.fetch_sub(1, Relaxed);
         }
+        drop(image);
+        drop(unmapping);
     }
 
     /// Unmaps all of them, before the controller is let go. No command may use
-    /// one any more. Sleeps.
+    /// one any more, and none is registered. Sleeps.
     pub(super) fn unmap_all(&self) {
         while let Some(place) = self.images.with_first(|image| image.place) {
             self.unmap(place);
         }
+        // Who returned the last one may not have unmapped it yet.
+        drop(self.unmapping.lock());
     }
 }
 

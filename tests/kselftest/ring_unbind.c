@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a ring still has of a controller that is let go at that moment: a buffer
+ * that stays mapped. It is the debug kernel that sees whether something of it is
+ * left when the driver has gone.
+ */
+#include "kselftest_harness.h"
+
+#include <linux/nvme_buffer.h>
+#include <pthread.h>
+#include <sys/mman.h>
+
+#include "lib/ring.h"
+#include "lib/util.h"
+
+#define PAGE 4096
+#define ROUNDS 6
+
+/* So much that unmapping it takes as long as letting go of the controller. */
+#define BUFFER_BYTES (16ul << 20)
+
+FIXTURE(unbind)
+{
+	struct passthru nodes;
+};
+
+FIXTURE_SETUP(unbind)
+{
+	ASSERT_EQ(0, passthru_open(&self->nodes, 1));
+}
+
+FIXTURE_TEARDOWN(unbind)
+{
+	passthru_close(&self->nodes);
+}
+
+/* Lets go of the controller and takes it back. */
+static void unbind_and_bind(struct __test_metadata *_metadata, FIXTURE_DATA(unbind) *self)
+{
+	struct controller *controller = &self->nodes.controller;
+
+	ASSERT_EQ(0, controller_unbind(controller));
+	passthru_close(&self->nodes);
+	ASSERT_EQ(0, controller_bind(controller));
+	ASSERT_TRUE(wait_until(passthru_open(&self->nodes, 1) == 0));
+}
+
+/* Memory whose pages are not beside each other, so that each is mapped on its own. */
+static unsigned char *scattered_new(size_t bytes)
+{
+	unsigned char *pages = mmap(NULL, 2 * bytes, PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t at;
+
+	if (pages == MAP_FAILED)
+		return NULL;
+	madvise(pages, 2 * bytes, MADV_NOHUGEPAGE);
+	for (at = 0; at < bytes; at += PAGE) {
+		pages[at] = 1;
+		pages[bytes + at] = 1;
+	}
+	return pages;
+}
+
+struct returning {
+	struct ring ring;
+	unsigned int delay_ms;
+	int error;
+};
+
+/* Takes the buffer from the ring. */
+static void *return_buffer(void *argument)
+{
+	struct returning *returning = argument;
+
+	usleep(returning->delay_ms * 1000);
+	returning->error = ring_unregister(&returning->ring, 0);
+	return NULL;
+}
+
+/* From just before the controller is let go until it is almost gone. */
+TEST_F_TIMEOUT(unbind, while_a_buffer_is_returned, 120)
+{
+	unsigned char *memory = scattered_new(BUFFER_BYTES);
+	struct nvme_register_buffer buffer = {
+		.addr = (uintptr_t)memory, .length = BUFFER_BYTES,
+	};
+	struct ring_command command = {
+		.operation = NVME_URING_CMD_REGISTER_BUFFER,
+		.uring_flags = IORING_URING_CMD_FIXED,
+	};
+	struct returning returning = { .error = 0 };
+	pthread_t thread;
+	unsigned int i;
+
+	ASSERT_NE(NULL, memory);
+	memcpy(&command.command, &buffer, sizeof(buffer));
+	for (i = 0; i < ROUNDS; i++) {
+		ASSERT_EQ(0, ring_open(&returning.ring, 4, RING_WIDE));
+		ASSERT_EQ(0, ring_register_room(&returning.ring, 1));
+		command.fd = self->nodes.ns;
+		ASSERT_EQ(0, ring_run(&returning.ring, &command, NULL));
+		returning.delay_ms = i * 5 * patience();
+		ASSERT_EQ(0, pthread_create(&thread, NULL, return_buffer, &returning));
+		unbind_and_bind(_metadata, self);
+		ASSERT_EQ(0, pthread_join(thread, NULL));
+		EXPECT_EQ(0, returning.error);
+		ring_close(&returning.ring);
+		EXPECT_TRUE(wait_until(locked_kb() == 0));
+	}
+	munmap(memory, 2 * BUFFER_BYTES);
+}
+
+TEST_HARNESS_MAIN
