@@ -15,6 +15,7 @@ use crate::glue::{
     cpu::possible_cpus,
     interrupt::{Handler, Interrupt, Preference, Vectors},
     pci::Enabled,
+    plug::Plugged,
     work::{Next, Queue, Task, WorkItem},
 };
 
@@ -117,7 +118,7 @@ impl Handler for AdminInterrupt {
 
 /// The handler of an I/O queue's interrupt.
 struct IoInterrupt {
-    queue: Arc<IoQueue>,
+    queue: Arc<Plugged<IoQueue>>,
     watchman: Arc<WorkItem<Watchman>>,
 }
 

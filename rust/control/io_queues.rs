@@ -18,6 +18,7 @@ use crate::{
         file_operations::Blocking,
         interrupt::Signal,
         look::{look_acquire, Look},
+        plug::Plugged,
         uring::Notice,
     },
     pcie::{doorbells::Doorbells, registers::Registers},
@@ -39,7 +40,7 @@ use super::{
 /// The I/O queues of one controller.
 #[pin_data]
 pub(crate) struct IoQueues {
-    queues: KVec<Arc<IoQueue>>,
+    queues: KVec<Arc<Plugged<IoQueue>>>,
     admin: Arc<AdminQueue>,
     doorbells: Arc<Doorbells>,
     /// How long each can be.
@@ -193,7 +194,7 @@ impl IoQueues {
 
     /// The queue for commands sent from this CPU; none on a controller that has
     /// no I/O queues.
-    pub(super) fn here(&self) -> Option<&Arc<IoQueue>> {
+    pub(super) fn here(&self) -> Option<&Arc<Plugged<IoQueue>>> {
         let here = (CpuId::current().as_u32() as usize).checked_rem(self.interrupting.look())?;
         self.queues.get(here)
     }
@@ -215,7 +216,7 @@ impl IoQueues {
 
     /// The queue for commands sent from this CPU whose ring polls for them, if
     /// there are such queues.
-    pub(super) fn here_polled(&self) -> Option<&Arc<IoQueue>> {
+    pub(super) fn here_polled(&self) -> Option<&Arc<Plugged<IoQueue>>> {
         let polled = self.polled.look();
         let here = (CpuId::current().as_u32() as usize).checked_rem(polled)?;
         let interrupting = self.interrupting.look();
@@ -228,12 +229,12 @@ impl IoQueues {
         interrupting.saturating_add(self.polled.look())
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<IoQueue>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Plugged<IoQueue>>> {
         self.queues.iter()
     }
 
     /// The queue with that id.
-    pub(super) fn get(&self, id: QueueId) -> Option<&Arc<IoQueue>> {
+    pub(super) fn get(&self, id: QueueId) -> Option<&Arc<Plugged<IoQueue>>> {
         self.queues.get(usize::from(id.0).checked_sub(1)?)
     }
 

@@ -4,12 +4,22 @@
 //!
 //! A task that submits several requests at a time says so, and has what is due
 //! afterwards done once, at the end or before it sleeps.
+//!
+//! That can be long after the last request was sent, and also after the device is
+//! let go: whoever has memory of the device waits for it.
 
-use core::{mem::size_of, ptr::NonNull};
+use core::{convert::Infallible, marker::PhantomPinned, mem::size_of, ops::Deref, ptr::NonNull};
 
-use kernel::{prelude::*, sync::Arc};
+use kernel::{
+    prelude::*,
+    sync::atomic::{Acquire, Atomic, Relaxed, Release},
+    time::{delay::fsleep, Delta},
+};
 
 use super::bindings;
+
+/// How often to look whether batches have ended.
+const LOOK_INTERVAL: Delta = Delta::from_millis(1);
 
 /// What is due once at the end of a batch.
 pub(crate) trait Batched: Send + Sync + 'static {
@@ -17,12 +27,57 @@ pub(crate) trait Batched: Send + Sync + 'static {
     fn end_of_batch(&self);
 }
 
+/// What has to be told of the end of batches. Dropping it waits for those: not in
+/// a context that must not sleep.
+///
+/// # Invariants
+///
+/// `pending` entries of tasks have it as their target, or will have.
+#[pin_data(PinnedDrop)]
+pub(crate) struct Plugged<T: Batched> {
+    pending: Atomic<usize>,
+    #[pin]
+    value: T,
+    /// Entries have its address.
+    #[pin]
+    _pinned: PhantomPinned,
+}
+
+impl<T: Batched> Plugged<T> {
+    pub(crate) fn new<E: From<Infallible>>(value: impl PinInit<T, E>) -> impl PinInit<Self, E> {
+        try_pin_init!(Self {
+            pending: Atomic::new(0),
+            value <- value,
+            _pinned: PhantomPinned,
+        }? E)
+    }
+}
+
+impl<T: Batched> Deref for Plugged<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+#[pinned_drop]
+impl<T: Batched> PinnedDrop for Plugged<T> {
+    fn drop(self: Pin<&mut Self>) {
+        // No entry is added any more. A task ends its batch when it has sent all of
+        // it, or sleeps: this one, too.
+        while self.pending.load(Acquire) > 0 {
+            fsleep(LOOK_INTERVAL);
+        }
+    }
+}
+
 /// What the kernel keeps for the task, zeroed at first.
 #[repr(C)]
-struct Entry<T> {
+struct Entry<T: Batched> {
     callback: bindings::blk_plug_cb,
-    /// A reference, from [`Batch::defer`] on.
-    target: *const T,
+    /// Valid from [`Batch::defer`] on: it is pending there.
+    target: *const Plugged<T>,
 }
 
 /// When something is due.
@@ -49,7 +104,7 @@ impl Batch {
     /// the end of the calling task's batch, if it is in one. One small
     /// allocation a batch. Process context, also in a spinlock.
     #[inline]
-    pub(crate) fn defer<T: Batched>(&mut self, target: &Arc<T>) -> Due {
+    pub(crate) fn defer<T: Batched>(&mut self, target: &Plugged<T>) -> Due {
         let task = current();
         if self.0 == task {
             return Due::AtEndOfBatch;
@@ -75,13 +130,14 @@ fn current() -> usize {
     unsafe { bindings::get_current() }.addr()
 }
 
-fn defer<T: Batched>(target: &Arc<T>) -> Due {
+fn defer<T: Batched>(target: &Plugged<T>) -> Due {
+    let address = core::ptr::from_ref(target);
     // SAFETY: Called by a task. The entry is at least as large as what it begins
     // with, and `unplug` is for entries of this type.
     let entry = unsafe {
         bindings::blk_check_plugged(
             Some(unplug::<T>),
-            Arc::as_ptr(target).cast_mut().cast(),
+            address.cast_mut().cast(),
             // CAST: A few words.
             size_of::<Entry<T>>() as c_int,
         )
@@ -93,7 +149,9 @@ fn defer<T: Batched>(target: &Arc<T>) -> Due {
     // by its address.
     unsafe {
         if (*entry.as_ptr()).target.is_null() {
-            (*entry.as_ptr()).target = Arc::into_raw(target.clone());
+            // INVARIANT: One more.
+            target.pending.fetch_add(1, Relaxed);
+            (*entry.as_ptr()).target = address;
         }
     }
     Due::AtEndOfBatch
@@ -103,12 +161,15 @@ fn defer<T: Batched>(target: &Arc<T>) -> Due {
 ///
 /// Called once by the kernel for each entry that [`defer`] was given.
 unsafe extern "C" fn unplug<T: Batched>(entry: *mut bindings::blk_plug_cb, _from_schedule: bool) {
-    // SAFETY: By the safety requirement the entry was completed by `defer`,
-    // which left a reference, and is ours to free.
-    let target = unsafe {
-        let target = Arc::from_raw((*entry.cast::<Entry<T>>()).target);
+    // SAFETY: By the safety requirement the entry was completed by `defer`, and is
+    // ours to free. The target is pinned, and waits for what is pending before it
+    // goes away, which ends with the last access here.
+    //
+    // INVARIANT: One less, which was counted by `defer`.
+    unsafe {
+        let target = (*entry.cast::<Entry<T>>()).target;
         bindings::kfree(entry.cast());
-        target
-    };
-    target.end_of_batch();
+        (*target).value.end_of_batch();
+        (*target).pending.fetch_sub(1, Release);
+    }
 }

@@ -22,7 +22,7 @@ use crate::{
         cpu::possible_cpus,
         interrupt::Preference,
         pins::Runs,
-        plug::{Batch, Batched},
+        plug::{Batch, Batched, Plugged},
         spare::Spare,
         uring::{Notice, Poller},
     },
@@ -51,7 +51,8 @@ struct State {
     batch: Batch,
 }
 
-/// An I/O queue pair of one controller.
+/// An I/O queue pair of one controller. It has memory that the controller accesses,
+/// and goes before the controller is let go.
 #[pin_data]
 pub(crate) struct IoQueue {
     id: QueueId,
@@ -85,7 +86,7 @@ impl IoQueue {
         id: QueueId,
         vector: u16,
         entries: u16,
-    ) -> Result<Arc<Self>> {
+    ) -> Result<Arc<Plugged<Self>>> {
         let spare_runs = Spare::new(entries.into())?;
         let state = State {
             queue: CommandQueue::new(device, entries, 0)?,
@@ -96,7 +97,7 @@ impl IoQueue {
             batch: Batch::default(),
         };
         Arc::pin_init(
-            pin_init!(Self {
+            Plugged::new(pin_init!(Self {
                 id,
                 vector,
                 polled: AtomicFlag::new(false),
@@ -108,7 +109,7 @@ impl IoQueue {
                 state <- new_spinlock_irq!(state, "nvme_rs::IoQueue::state"),
                 room <- new_condvar!("nvme_rs::IoQueue::room"),
                 drained <- Completion::new(),
-            }),
+            })),
             GFP_KERNEL,
         )
     }

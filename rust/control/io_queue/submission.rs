@@ -15,13 +15,13 @@ use crate::{
         command_table::Claim,
         record::{Lifecycle, Record},
     },
-    glue::{file_operations::Blocking, pins::Runs, plug::Due, spare::Spare},
+    glue::{file_operations::Blocking, pins::Runs, plug::{Due, Plugged}, spare::Spare},
     spec::command::{CommandId, QueueId, SubmissionEntry},
 };
 
 use super::IoQueue;
 
-impl Submission for Arc<IoQueue> {
+impl Submission for Arc<Plugged<IoQueue>> {
     fn submit(
         &self,
         mut entry: SubmissionEntry,
