@@ -47,7 +47,12 @@ struct Image {
     length_bytes: u64,
     /// How far from the start of its first page the buffer begins.
     head_bytes: u64,
-    /// Where the controller sees each of its pages.
+    view: View,
+}
+
+/// Where the controller sees what is mapped.
+struct View {
+    /// Each of its memory pages.
     pages: KVVec<U64>,
     list: List,
     _mapping: Mapping,
@@ -62,7 +67,7 @@ impl Image {
             begin_bytes: self.head_bytes.checked_add(begin)?,
             length_bytes: length_bytes.min(limit_bytes),
         };
-        buffer_list::describe(part, &self.pages, &self.list)
+        buffer_list::describe(part, &self.view.pages, &self.view.list)
     }
 }
 
@@ -128,19 +133,41 @@ impl MappedBuffers {
             _file: issue.file(),
         };
         let pins = Pins::lasting(range)?;
-        let mut mapping = Mapping::new(&self.device);
-        mapping.map_pinned(&pins, &[range], Direction::Both)?;
-        let (pages, list) = describe(&self.device, &mapping)?;
+        let view = self.map(&pins, range)?;
         let place = issue.lend(pins, range, loan)?;
+        let Some(view) = view else {
+            return Ok(());
+        };
         let image = Image {
             place,
             length_bytes: range.length_bytes as u64,
             head_bytes: (range.address % PAGE_SIZE) as u64,
+            view,
+        };
+        self.keep(image).inspect_err(|_| issue.take_back())
+    }
+
+    /// Maps a buffer. `None` where the controller would see a copy of it: that is
+    /// made anew for each command.
+    fn map(&self, pins: &Pins, range: UserRange) -> Result<Option<View>> {
+        if !self.device.stays_in_sync() {
+            return Ok(None);
+        }
+        let mut mapping = Mapping::new(&self.device);
+        let mapped = mapping.map_pinned(pins, &[range], Direction::Both);
+        // This is how the platform says that it made copies.
+        if !self.device.stays_in_sync() {
+            // The process may have changed its memory meanwhile.
+            mapping.discard();
+            return Ok(None);
+        }
+        mapped?;
+        let (pages, list) = describe(&self.device, &mapping)?;
+        Ok(Some(View {
             pages,
             list,
             _mapping: mapping,
-        };
-        self.keep(image).inspect_err(|_| issue.take_back())
+        }))
     }
 
     fn keep(&self, image: Image) -> Result {

@@ -97,6 +97,9 @@ CONFIGS: dict[str, Hardware] = {
         append="intel_iommu=on iommu.strict=1",
         qemu=("-device intel-iommu,intremap=off",),
     ),
+    "bounce": Hardware(
+        "memory which controllers get copies of only", (Controller(namespaces=TWO_NAMESPACES),), append="swiotlb=force"
+    ),
     "formats": Hardware("namespaces of all kinds of formats", (Controller(namespaces=FORMATS),)),
     "zoned": Hardware("a zoned namespace", (Controller(namespaces=(ZONED,)),)),
     "throttled": Hardware(

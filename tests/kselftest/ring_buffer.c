@@ -151,6 +151,18 @@ TEST_F_TIMEOUT(buffer, data_from_all_places, 120)
 	}
 }
 
+/* Also where the controller gets copies of it: those may not come back over it. */
+TEST_F(buffer, memory_is_as_the_process_left_it)
+{
+	pattern_fill(self->area, AREA, 1);
+	ASSERT_EQ(0, register_buffer(self, 1, self->area, AREA));
+	there_and_back(_metadata, self, self->area, 512, 2 * PAGE);
+	pattern_fill(self->area, AREA, 2);
+	ASSERT_EQ(0, ring_unregister(&self->ring, 1));
+	ASSERT_TRUE(wait_until(locked_kb() == 0));
+	EXPECT_TRUE(pattern_is(self->area, AREA, 2));
+}
+
 /* Other than a buffer registered in the usual way. With an IOMMU that can be seen. */
 TEST_F(buffer, stays_mapped)
 {

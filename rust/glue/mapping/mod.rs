@@ -164,6 +164,18 @@ impl Mapping {
         }
         self.segments.truncate(0);
     }
+
+    /// As [`Self::unmap`], where the device has not accessed the memory. It is left
+    /// as it is now, also where the platform has made a copy for the device.
+    pub(crate) fn discard(&mut self) {
+        if self.device.needs_unmap() {
+            for &segment in &self.segments {
+                // SAFETY: By the type invariant.
+                unsafe { unmap_with(&self.device, segment, self.direction, NO_COPY) };
+            }
+        }
+        self.segments.truncate(0);
+    }
 }
 
 impl Drop for Mapping {
@@ -258,6 +270,23 @@ unsafe fn map_run(
 /// The segment must be mapped in this direction, for this device. It is not any
 /// more after this.
 unsafe fn unmap(device: &DmaDevice, segment: Segment, direction: Direction) {
+    // SAFETY: By the safety requirement.
+    unsafe { unmap_with(device, segment, direction, 0) };
+}
+
+/// Does not copy back what the device has written to a copy of the platform's.
+const NO_COPY: c_ulong = bindings::DMA_ATTR_SKIP_CPU_SYNC as c_ulong;
+
+/// # Safety
+///
+/// As of [`unmap`].
+#[inline(always)]
+unsafe fn unmap_with(
+    device: &DmaDevice,
+    segment: Segment,
+    direction: Direction,
+    attributes: c_ulong,
+) {
     // SAFETY: The device is bound to us. By the safety requirement.
     unsafe {
         bindings::dma_unmap_phys(
@@ -265,7 +294,7 @@ unsafe fn unmap(device: &DmaDevice, segment: Segment, direction: Direction) {
             segment.address.0,
             segment.length_bytes as usize,
             direction.as_raw(),
-            0,
+            attributes,
         )
     };
 }
