@@ -15,7 +15,12 @@ use crate::{
         command_table::Claim,
         record::{Lifecycle, Record},
     },
-    glue::{file_operations::Blocking, pins::Runs, plug::{Due, Plugged}, spare::Spare},
+    glue::{
+        file_operations::Blocking,
+        pins::Runs,
+        plug::{Due, Plugged},
+        spare::Spare,
+    },
     spec::command::{CommandId, QueueId, SubmissionEntry},
 };
 
