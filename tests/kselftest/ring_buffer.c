@@ -158,7 +158,7 @@ TEST_F(buffer, memory_is_as_the_process_left_it)
 	ASSERT_EQ(0, register_buffer(self, 1, self->area, AREA));
 	there_and_back(_metadata, self, self->area, 512, 2 * PAGE);
 	pattern_fill(self->area, AREA, 2);
-	ASSERT_EQ(0, ring_unregister(&self->ring, 1));
+	ASSERT_EQ(0, mapped_replace(&self->ring, 1, NULL, 0));
 	ASSERT_TRUE(wait_until(locked_kb() == 0));
 	EXPECT_TRUE(pattern_is(self->area, AREA, 2));
 }

@@ -6,11 +6,10 @@
  */
 #include "kselftest_harness.h"
 
-#include <linux/nvme_buffer.h>
 #include <pthread.h>
 #include <sys/mman.h>
 
-#include "lib/ring.h"
+#include "lib/mapped.h"
 #include "lib/util.h"
 
 #define PAGE 4096
@@ -79,7 +78,7 @@ static void *return_buffer(void *argument)
 	struct returning *returning = argument;
 
 	usleep(returning->delay_ms * 1000);
-	returning->error = ring_unregister(&returning->ring, 0);
+	returning->error = mapped_replace(&returning->ring, 0, NULL, 0);
 	return NULL;
 }
 
@@ -87,23 +86,16 @@ static void *return_buffer(void *argument)
 TEST_F_TIMEOUT(unbind, while_a_buffer_is_returned, 120)
 {
 	unsigned char *memory = scattered_new(BUFFER_BYTES);
-	struct nvme_register_buffer buffer = {
-		.addr = (uintptr_t)memory, .length = BUFFER_BYTES,
-	};
-	struct ring_command command = {
-		.operation = NVME_URING_CMD_REGISTER_BUFFER,
-		.uring_flags = IORING_URING_CMD_FIXED,
-	};
+	struct ring_command command;
 	struct returning returning = { .error = 0 };
 	pthread_t thread;
 	unsigned int i;
 
 	ASSERT_NE(NULL, memory);
-	memcpy(&command.command, &buffer, sizeof(buffer));
 	for (i = 0; i < ROUNDS; i++) {
 		ASSERT_EQ(0, ring_open(&returning.ring, 4, RING_WIDE));
-		ASSERT_EQ(0, ring_register_room(&returning.ring, 1));
-		command.fd = self->nodes.ns;
+		ASSERT_EQ(0, mapped_table(&returning.ring, 1));
+		command = mapped_registration(self->nodes.ns, 0, memory, BUFFER_BYTES);
 		ASSERT_EQ(0, ring_run(&returning.ring, &command, NULL));
 		returning.delay_ms = i * 5 * patience();
 		ASSERT_EQ(0, pthread_create(&thread, NULL, return_buffer, &returning));
