@@ -11,6 +11,10 @@
 //! A controller that reports a masked class nevertheless does not wait for log
 //! pages to be read. Then no Asynchronous Event Request is submitted until the
 //! pause is over.
+//!
+//! So many classes are watched. One that comes beside those goes on where the
+//! class that has been calm longest was, with all that was counted of that: a
+//! controller with ever new classes gains nothing by it.
 
 use crate::spec::{event::AsynchronousEvent, log_page::LogPageId};
 
@@ -48,7 +52,7 @@ impl EventClass {
 const WINDOW_NS: u64 = 1_000_000_000;
 
 /// How many classes are watched at once; a controller has fewer.
-const CLASSES_MAX: usize = 16;
+pub(crate) const CLASSES_MAX: usize = 16;
 
 /// When a class is masked and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,8 +70,8 @@ pub(crate) enum Verdict {
     Calm,
     /// Its class is masked from now on.
     Mask,
-    /// Its class is masked and storms on: submit no request before a pause
-    /// ends.
+    /// Its class is masked and storms on, or all that can be watched are masked:
+    /// submit no request before a pause ends.
     Hold,
 }
 
@@ -102,7 +106,7 @@ impl StormGuard {
     pub(crate) fn event(&mut self, class: EventClass, now: Moment) -> Verdict {
         let limits = self.limits;
         let Some(watch) = self.watch(class, now) else {
-            return Verdict::Calm;
+            return Verdict::Hold;
         };
         if now.since_ns(watch.window_start) >= WINDOW_NS {
             watch.window_start = now;
@@ -188,16 +192,15 @@ impl StormGuard {
                 .map(|(index, _)| index)
         })?;
         let slot = self.watches.get_mut(index)?;
-        if !known(slot) {
-            *slot = Some(Watch {
-                class,
-                window_start: now,
-                events: 0,
-                pause_ns: 0,
-                pause_end: now,
-                masked: false,
-            });
-        }
-        slot.as_mut()
+        let watch = slot.get_or_insert(Watch {
+            class,
+            window_start: now,
+            events: 0,
+            pause_ns: 0,
+            pause_end: now,
+            masked: false,
+        });
+        watch.class = class;
+        Some(watch)
     }
 }

@@ -6,7 +6,7 @@
 use proptest::prelude::*;
 
 use crate::{
-    engine::storm::{EventClass, Moment, StormGuard, StormLimits, Verdict},
+    engine::storm::{EventClass, Moment, StormGuard, StormLimits, Verdict, CLASSES_MAX},
     spec::{event::AsynchronousEvent, log_page::LogPageId},
 };
 
@@ -101,6 +101,43 @@ fn a_masked_class_that_storms_on_holds_the_requests() {
         .collect();
     assert_eq!(verdicts[..16], [Verdict::Calm; 16]);
     assert_eq!(verdicts[16], Verdict::Hold);
+}
+
+/// The nth of as many classes as anybody likes.
+fn class(nth: u64) -> EventClass {
+    EventClass(((nth % 256) << 16 | nth / 256 % 8) as u32)
+}
+
+/// However many classes there are, events come a few at a time: so many within
+/// two minutes, of a controller that has one ready each 10 us.
+#[test]
+fn new_classes_all_the_time_are_a_storm() {
+    for classes in [CLASSES_MAX as u64 + 1, 100, 2048] {
+        let mut guard = StormGuard::new(LIMITS);
+        let mut now_ns = 0;
+        let mut events = 0;
+        while now_ns < 120 * SECOND {
+            while guard.unmask(Moment(now_ns)).is_some() {}
+            events += 1;
+            assert!(events < 20_000, "{classes} classes, after {now_ns} ns");
+            now_ns = match guard.event(class(events % classes), Moment(now_ns)) {
+                Verdict::Hold => guard.next_end().expect("something is masked").0,
+                Verdict::Calm | Verdict::Mask => now_ns + 10_000,
+            };
+        }
+    }
+}
+
+#[test]
+fn a_class_that_comes_late_is_not_blamed_for_others() {
+    let mut guard = StormGuard::new(LIMITS);
+    for nth in 0..CLASSES_MAX as u64 {
+        for _ in 0..16 {
+            assert_eq!(guard.event(class(nth), Moment(nth)), Verdict::Calm);
+        }
+    }
+    assert_eq!(guard.event(SMART, Moment(2 * SECOND)), Verdict::Calm);
+    assert_eq!(guard.masked(), 0);
 }
 
 #[test]
