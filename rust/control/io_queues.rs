@@ -157,7 +157,7 @@ impl IoQueues {
     fn create_some(&self, entries_max: u16) -> Result<(usize, usize), AdminError> {
         let polled_max = usize::from(self.polled_max);
         // Only those whose doorbells can be rung.
-        let within_reach = |queue: &&Arc<IoQueue>| self.doorbells.has(queue.id());
+        let within_reach = |queue: &&Arc<Plugged<IoQueue>>| self.doorbells.has(queue.id());
         let wanted = self.queues.iter().take_while(within_reach).count();
         // The count is 0-based.
         let Some(last) = wanted.checked_sub(1) else {
