@@ -9,7 +9,10 @@ use kernel::prelude::*;
 
 use crate::{
     engine::{
-        policy::{self, Activation, Aftermath, Change, Command, CommandSet, Knowledge, Quiesce},
+        policy::{
+            self, lesson::Lesson, Activation, Aftermath, Change, Command, CommandSet, Knowledge,
+            Quiesce,
+        },
         record::Record,
     },
     spec::{command::SubmissionEntry, completion::CompletionEntry},
@@ -81,14 +84,14 @@ impl Consequences {
         }
     }
 
-    fn lesson(&self) -> Option<policy::Lesson> {
+    fn lesson(&self) -> Option<Lesson> {
         let answer = self.answer?;
         let command = Command::new(self.set, &self.entry);
         Some(policy::lesson(command, answer.status(), answer.dw0.get()))
     }
 }
 
-fn tell(controller: &Controller, lesson: &policy::Lesson) {
+fn tell(controller: &Controller, lesson: &Lesson) {
     if let Change::EventConfiguration(chosen) = lesson.change {
         controller.choose_events(chosen);
     }

@@ -32,7 +32,7 @@ pub(crate) use self::{
     effect::{effect, Aftermath, Knowledge, Quiesce},
     extent::{extent_bytes, page_length},
     length::{blocks, implied, Implied},
-    lesson::{lesson, Activation, Change, Lesson},
+    lesson::{lesson, Activation, Change},
     opcode_facts::OpcodeFacts,
     permission::{permission, FileMode, Node, Permission},
 };

@@ -211,7 +211,7 @@ impl Controller {
     }
 
     fn hangs_at(&mut self, sq: u16, command: &Command) -> bool {
-        let this = u32::from(command.opcode()) | (command.cdw10() & 0xff) << 8;
+        let this = u32::from(command.opcode()) | ((command.cdw10() & 0xff) << 8);
         let hangs = sq == 0 && self.lies.get(Lie::HangsAt) == Some(this);
         hangs && self.lies.once(Lie::HangsAt).is_some()
     }

@@ -167,7 +167,9 @@ pub fn log_page(page: u8, offset: u64, bytes: usize, lies: &Lies) -> Result<Vec<
 /// [`crate::controller`] take.
 fn effects() -> Vec<u8> {
     let mut page = Structure::new();
-    for opcode in [0x00, 0x01, 0x02, 0x04, 0x05, 0x06, 0x08, 0x09, 0x0a, 0x0c, 0x80] {
+    for opcode in [
+        0x00, 0x01, 0x02, 0x04, 0x05, 0x06, 0x08, 0x09, 0x0a, 0x0c, 0x80,
+    ] {
         page = page.put(opcode * 4, &[1]);
     }
     for (opcode, effect) in [(0, 1), (1, 3), (2, 1)] {

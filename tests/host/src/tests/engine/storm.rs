@@ -105,7 +105,7 @@ fn a_masked_class_that_storms_on_holds_the_requests() {
 
 /// The nth of as many classes as anybody likes.
 fn class(nth: u64) -> EventClass {
-    EventClass(((nth % 256) << 16 | nth / 256 % 8) as u32)
+    EventClass((((nth % 256) << 16) | (nth / 256 % 8)) as u32)
 }
 
 /// However many classes there are, events come a few at a time: so many within
