@@ -37,6 +37,9 @@ impl Issue {
         length_bytes: usize,
         direction: Direction,
     ) -> Result<RegisteredBuffer<'_>> {
+        if direction == Direction::Both {
+            self.check_writable(address, length_bytes)?;
+        }
         let mut iter = MaybeUninit::uninit();
         // SAFETY: The command is valid and has IORING_URING_CMD_FIXED, which
         // the caller asked for; `iter` is valid for writes.
@@ -66,6 +69,9 @@ impl Issue {
         count: usize,
         direction: Direction,
     ) -> Result<RegisteredBuffer<'_>> {
+        if direction == Direction::Both {
+            self.check_writable_pieces(address, count)?;
+        }
         let mut iter = MaybeUninit::uninit();
         // SAFETY: As in `registered`. The function checks the addresses.
         let imported = unsafe {
@@ -80,6 +86,29 @@ impl Issue {
         };
         // SAFETY: As in `registered`.
         unsafe { self.imported(imported, &iter) }
+    }
+
+    /// io_uring is asked about one way at a time. A buffer that a driver registered
+    /// may have one only.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::registered`].
+    #[cold]
+    fn check_writable(&self, address: u64, length_bytes: usize) -> Result {
+        self.registered(address, length_bytes, Direction::FromDevice)?;
+        Ok(())
+    }
+
+    /// As [`Self::check_writable`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::registered_pieces`].
+    #[cold]
+    fn check_writable_pieces(&self, address: u64, count: usize) -> Result {
+        self.registered_pieces(address, count, Direction::FromDevice)?;
+        Ok(())
     }
 
     /// # Safety
@@ -330,6 +359,7 @@ impl Iterator for Pieces<'_> {
     }
 }
 
+/// What io_uring is asked for; of both ways, after the other one.
 fn data_direction(direction: Direction) -> c_int {
     match direction {
         Direction::FromDevice => bindings::ITER_DEST as c_int,
