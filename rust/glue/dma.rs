@@ -25,8 +25,10 @@ use crate::spec::command::DmaAddress;
 
 /// A device for which memory can be mapped.
 ///
-/// To be dropped before the device is unbound; memory that is still mapped is
-/// not unmapped later.
+/// To be used while the device is bound only, and what is mapped or allocated for it
+/// is to be given back before it is unbound. Who keeps this for longer, as a ring
+/// does that was lent a buffer, may only drop it then: the device itself is still
+/// there.
 #[derive(Clone)]
 pub(crate) struct DmaDevice {
     device: ARef<Device>,

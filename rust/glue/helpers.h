@@ -45,7 +45,7 @@ void *nvme_rs_uring_cmd_context(struct io_uring_cmd *cmd);
 void nvme_rs_uring_cmd_in_task(struct io_uring_cmd *cmd);
 bool nvme_rs_uring_cmd_is_in_task(struct io_uring_cmd *cmd);
 
-/* In glue/uring/mod.rs. */
+/* In glue/uring/end.rs. */
 void nvme_rs_uring_cmd_finish(struct io_uring_cmd *cmd, unsigned int flags,
 			      bool dying);
 

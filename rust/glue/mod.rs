@@ -7,7 +7,9 @@
 //! A wrapper goes away when the `kernel` crate grows the abstraction named in
 //! its first lines.
 //!
-//! C (`helpers.c`) is for static inline functions only.
+//! C is for what Rust cannot say: static inline functions, structures that only
+//! macros reach, callbacks that get them by value (`helpers.c`, `multishot.c`), and
+//! symbols for GPL modules (`provider_exports.c`). It decides nothing.
 
 mod bindings;
 

@@ -4,7 +4,8 @@
 //! `include/linux/nvme_event_provider.h` says.
 //!
 //! A provider names a controller by its device, so that there is one list of
-//! all controllers: the module's only global variable.
+//! all controllers. It is the module's only global variable, but for the flag that
+//! it was made.
 
 use core::{ffi::c_void, ptr::NonNull};
 

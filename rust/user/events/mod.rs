@@ -5,7 +5,7 @@
 //!
 //! Every struct begins with its size and with flags. One of another size, or
 //! with flags or reserved words that nobody knows, is EINVAL and changes
-//! nothing.
+//! nothing. Only INFO takes any size from that of its first version on.
 //!
 //! Here are those about the place of a reader, what it sees and who else reads.
 mod log_pages;
