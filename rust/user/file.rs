@@ -22,7 +22,7 @@ use crate::{
         event_log::{Cursor, Origin},
         filter::Filter,
         lane::Place,
-        record::{Record, Sequence, RECORD_BYTES},
+        record::{Record, RECORD_BYTES},
     },
     glue::{
         fasync::AsyncFiles,
@@ -35,7 +35,11 @@ use crate::{
     },
 };
 
-use super::{events, ioctl, multishot, ring};
+use super::{
+    events, ioctl, multishot,
+    position::{lane_offset, record_at, LANE_POSITION},
+    ring,
+};
 
 /// How many records are copied at a time.
 const BATCH: usize = 16;
@@ -382,26 +386,4 @@ impl PinnedDrop for EventFile {
         self.stream()
             .release(|| self.reader.lock().as_ref()?.leave());
     }
-}
-
-/// The bit of a file position that means the providers' ring.
-const LANE_POSITION: i64 = 1 << 62;
-
-/// The offset in the providers' ring, if a seek is to go there.
-fn lane_offset(origin: Origin, offset_bytes: i64) -> Option<i64> {
-    let in_lane = offset_bytes >= LANE_POSITION && origin == Origin::Start;
-    in_lane.then_some(offset_bytes & !LANE_POSITION)
-}
-
-/// The record at a file position.
-///
-/// # Errors
-///
-/// EINVAL between records.
-fn record_at(position: i64) -> Result<Sequence> {
-    let position = u64::try_from(position).map_err(|_| EINVAL)?;
-    if position % RECORD_BYTES as u64 != 0 {
-        return Err(EINVAL);
-    }
-    Ok(Sequence(position / RECORD_BYTES as u64))
 }

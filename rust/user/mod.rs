@@ -17,6 +17,7 @@ pub(crate) mod namespace;
 pub(crate) mod node;
 mod passthrough;
 mod pieces;
+mod position;
 mod ring;
 mod submit_io;
 pub(crate) mod sysfs;

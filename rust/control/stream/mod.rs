@@ -5,6 +5,7 @@
 //! A stream outlives its controller for as long as a file is open on it, and
 //! holds nothing of the device.
 
+mod claims;
 mod staging;
 mod waiters;
 
@@ -18,7 +19,7 @@ use kernel::{
 use crate::{
     engine::{
         capture::{CaptureQueue, Pending},
-        claim::{Claim, Claimed, ReaderId, Standing},
+        claim::{Claim, Claimed, ReaderId},
         event_log::{BadPosition, Batch, Cursor, EventLog, Missing, Origin},
         filter::Filter,
         lane::{Place, Taking},
@@ -330,43 +331,6 @@ impl EventStream {
             drop(log);
             place = taking.after(place, 0, &record);
         }
-    }
-
-    /// Tells a reader from all others.
-    pub(crate) fn next_reader(&self) -> ReaderId {
-        let mut log = self.log.lock();
-        log.readers = log.readers.wrapping_add(1);
-        ReaderId(log.readers)
-    }
-
-    /// Gives the stream alone to whoever is the reader at that moment. All
-    /// others are sent away. `reader` may take a spinlock.
-    ///
-    /// # Errors
-    ///
-    /// [`Claimed`] if it is another's, or nobody reads.
-    pub(crate) fn claim(&self, reader: impl FnOnce() -> Option<ReaderId>) -> Result<(), Claimed> {
-        let mut log = self.log.lock();
-        log.claim.take(reader().ok_or(Claimed)?)?;
-        drop(log);
-        self.notify();
-        Ok(())
-    }
-
-    /// Has `leave` make a file another reader, or none, and ends the claim of
-    /// the reader it returns, if that has one. Nobody sees the one without the
-    /// other. Not under a lock; `leave` may take a spinlock.
-    pub(crate) fn release(&self, leave: impl FnOnce() -> Option<ReaderId>) {
-        let mut log = self.log.lock();
-        let released = leave().is_some_and(|reader| log.claim.release(reader));
-        drop(log);
-        if released {
-            self.notify();
-        }
-    }
-
-    pub(crate) fn standing(&self, reader: ReaderId) -> Standing {
-        self.log.lock().claim.standing(reader)
     }
 
     /// Sleeps until there is a record, hidden or not, where the reader stands
