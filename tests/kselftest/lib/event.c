@@ -156,6 +156,25 @@ int event_poll_now(int fd)
 	return poll(&poll_fd, 1, 0) < 0 ? -errno : poll_fd.revents;
 }
 
+bool event_is(int fd, unsigned int dw0)
+{
+	struct nvme_event event;
+
+	if (event_read(fd, &event))
+		return false;
+	if (event.dw0 == dw0)
+		return true;
+	complain("dw0 %#x instead of %#x", event.dw0, dw0);
+	return false;
+}
+
+long event_fetch(int fd, unsigned long long number, unsigned int flags)
+{
+	struct nvme_event_fetch fetch = { .size = sizeof(fetch), .flags = flags, .number = number };
+
+	return ioctl(fd, NVME_EVENT_IOCTL_FETCH, &fetch) ? -errno : (long)fetch.kept;
+}
+
 bool event_says(int fd, unsigned int code)
 {
 	struct nvme_event event;

@@ -65,6 +65,12 @@ int event_read_now(int fd, struct nvme_event *event);
 /* What poll() says of readers now. */
 int event_poll_now(int fd);
 
+/* Waits for a record and reads it; whether it has this dword 0. */
+bool event_is(int fd, unsigned int dw0);
+
+/* How many bytes are kept of an event's log page, NVME_EVENT_FETCH_* in @flags; negative: errno. */
+long event_fetch(int fd, unsigned long long number, unsigned int flags);
+
 /*
  * Waits for a record and reads it; whether the driver itself says so, with this
  * code, and nothing was lost before it.

@@ -86,6 +86,19 @@ unsigned int liar_answer(const struct liar *liar, unsigned int question)
 	return config_write(liar, QUESTION, question) ? -1U : config_read(liar, ANSWER);
 }
 
+unsigned int liar_log_pages_read(const struct liar *liar)
+{
+	return liar_answer(liar, QUESTION_ADMIN_COMMANDS + ADMIN_GET_LOG_PAGE);
+}
+
+unsigned long long liar_value(const struct liar *liar, const char *name)
+{
+	unsigned long long number = -1;
+
+	controller_value(&liar->controller, name, &number);
+	return number;
+}
+
 int liar_begin(struct liar *liar)
 {
 	int error;

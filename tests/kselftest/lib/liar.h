@@ -95,6 +95,12 @@ int liar_report(const struct liar *liar, unsigned int dw0);
 unsigned int liar_told(const struct liar *liar);
 unsigned int liar_answer(const struct liar *liar, unsigned int question);
 
+/* How often Get Log Page was sent. */
+unsigned int liar_log_pages_read(const struct liar *liar);
+
+/* The number after "@name: " in what debugfs says of its events; all ones: none. */
+unsigned long long liar_value(const struct liar *liar, const char *name);
+
 /* Binds the controller and opens its node, or closes and unbinds it. */
 int liar_bind(struct liar *liar);
 int liar_unbind(struct liar *liar);
