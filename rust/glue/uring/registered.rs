@@ -106,7 +106,7 @@ impl Issue {
     ///
     /// Those of [`Self::registered_pieces`].
     #[cold]
-    fn check_writable_pieces(&self, address: u64, count: usize) -> Result {
+    fn check_writable_pieces(&mut self, address: u64, count: usize) -> Result {
         self.registered_pieces(address, count, Direction::FromDevice)?;
         Ok(())
     }
