@@ -31,6 +31,7 @@ impl Issue {
     /// # Errors
     ///
     /// EFAULT if it is not part of the buffer, or may not be accessed so.
+    #[inline(always)]
     pub(crate) fn registered(
         &self,
         address: u64,
@@ -41,18 +42,7 @@ impl Issue {
             self.check_writable(address, length_bytes)?;
         }
         let mut iter = MaybeUninit::uninit();
-        // SAFETY: The command is valid and has IORING_URING_CMD_FIXED, which
-        // the caller asked for; `iter` is valid for writes.
-        let imported = unsafe {
-            bindings::io_uring_cmd_import_fixed(
-                address,
-                length_bytes,
-                data_direction(direction),
-                iter.as_mut_ptr(),
-                self.command.as_ptr(),
-                self.flags,
-            )
-        };
+        let imported = self.import(address, length_bytes, direction, &mut iter);
         // SAFETY: The function says so by what it returns.
         unsafe { self.imported(imported, &iter) }
     }
@@ -63,6 +53,7 @@ impl Issue {
     /// # Errors
     ///
     /// As [`Self::registered`]; EINVAL for too many pieces.
+    #[inline(always)]
     pub(crate) fn registered_pieces(
         &mut self,
         address: u64,
@@ -73,17 +64,7 @@ impl Issue {
             self.check_writable_pieces(address, count)?;
         }
         let mut iter = MaybeUninit::uninit();
-        // SAFETY: As in `registered`. The function checks the addresses.
-        let imported = unsafe {
-            bindings::io_uring_cmd_import_fixed_vec(
-                self.command.as_ptr(),
-                address as *const bindings::iovec,
-                count,
-                data_direction(direction),
-                iter.as_mut_ptr(),
-                self.flags,
-            )
-        };
+        let imported = self.import_pieces(address, count, direction, &mut iter);
         // SAFETY: As in `registered`.
         unsafe { self.imported(imported, &iter) }
     }
@@ -95,9 +76,10 @@ impl Issue {
     ///
     /// Those of [`Self::registered`].
     #[cold]
+    #[inline(never)]
     fn check_writable(&self, address: u64, length_bytes: usize) -> Result {
-        self.registered(address, length_bytes, Direction::FromDevice)?;
-        Ok(())
+        let mut iter = MaybeUninit::uninit();
+        to_result(self.import(address, length_bytes, Direction::FromDevice, &mut iter))
     }
 
     /// As [`Self::check_writable`].
@@ -106,9 +88,55 @@ impl Issue {
     ///
     /// Those of [`Self::registered_pieces`].
     #[cold]
+    #[inline(never)]
     fn check_writable_pieces(&mut self, address: u64, count: usize) -> Result {
-        self.registered_pieces(address, count, Direction::FromDevice)?;
-        Ok(())
+        let mut iter = MaybeUninit::uninit();
+        to_result(self.import_pieces(address, count, Direction::FromDevice, &mut iter))
+    }
+
+    /// Initialises `iter` unless it returns an error.
+    #[inline(always)]
+    fn import(
+        &self,
+        address: u64,
+        length_bytes: usize,
+        direction: Direction,
+        iter: &mut MaybeUninit<bindings::iov_iter>,
+    ) -> c_int {
+        // SAFETY: The command is valid and has IORING_URING_CMD_FIXED, which
+        // the callers asked for; `iter` is valid for writes.
+        unsafe {
+            bindings::io_uring_cmd_import_fixed(
+                address,
+                length_bytes,
+                data_direction(direction),
+                iter.as_mut_ptr(),
+                self.command.as_ptr(),
+                self.flags,
+            )
+        }
+    }
+
+    /// As [`Self::import`].
+    #[inline(always)]
+    fn import_pieces(
+        &mut self,
+        address: u64,
+        count: usize,
+        direction: Direction,
+        iter: &mut MaybeUninit<bindings::iov_iter>,
+    ) -> c_int {
+        // SAFETY: As in `import`. The function checks the addresses.
+        unsafe {
+            bindings::io_uring_cmd_import_fixed_vec(
+                self.command.as_ptr(),
+                address as *const bindings::iovec,
+                count,
+                data_direction(direction),
+                iter.as_mut_ptr(),
+                self.flags,
+            )
+        }
     }
 
     /// # Safety
