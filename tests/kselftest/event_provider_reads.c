@@ -58,10 +58,10 @@ TEST_F(provider, payloads_are_fetched_as_long_as_they_are_kept)
 	EXPECT_EQ(-ESTALE, provider_fetch(self->b, 10, payload, sizeof(payload)));
 	EXPECT_EQ(10, provider_fetch(self->b, 11, payload, sizeof(payload)));
 	EXPECT_STREQ("payload 11", payload);
-	/* As many are kept: this log page takes the place of the oldest. */
+	/* The log page of a controller's event does not take the place of one of these. */
 	ASSERT_EQ(0, event_raise_many(&self->controller, 1));
-	EXPECT_EQ(-ENODATA, provider_fetch(self->b, 11, payload, sizeof(payload)));
-	EXPECT_EQ(10, provider_fetch(self->b, 12, payload, sizeof(payload)));
+	EXPECT_EQ(10, provider_fetch(self->b, 11, payload, sizeof(payload)));
+	EXPECT_EQ(-ESTALE, provider_fetch(self->b, 10, payload, sizeof(payload)));
 
 	/* The other reader has lost some, of these only. */
 	ASSERT_EQ(0, event_read(self->b, &event));
