@@ -12,7 +12,7 @@ use kernel::{
 
 use crate::{
     control::{command_queue::Overdue, submit::Submission},
-    engine::{pause::PauseWatch, storm::Moment},
+    engine::{lifecycle::State, pause::PauseWatch, storm::Moment},
 };
 
 use super::Controller;
@@ -81,8 +81,9 @@ impl Controller {
 
     /// Whether the controller processes no commands for a while, and may.
     fn is_pausing(&self) -> bool {
-        // One that sleeps, and takes no commands, is not to be looked at.
-        if !self.admin.is_open() {
+        // One that is started has its limits; one that sleeps is not to be
+        // looked at.
+        if self.state() != State::Live {
             return false;
         }
         let status = self.registers.status();
