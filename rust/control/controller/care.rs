@@ -11,7 +11,7 @@ use kernel::{
 };
 
 use crate::{
-    control::{command_queue::Overdue, submit::Submission},
+    control::{command_queue::Overdue, consequences::Consequences, submit::Submission},
     engine::{lifecycle::State, pause::PauseWatch, storm::Moment},
 };
 
@@ -72,9 +72,14 @@ impl Controller {
     /// Does what follows from commands that were completed when nobody waited
     /// for them any more. Sends commands, and sleeps.
     pub(crate) fn draw_consequences(&self) {
+        self.take_consequences(|consequences| consequences.draw(self));
+    }
+
+    /// Calls `each` for what is still to be done about such commands.
+    pub(super) fn take_consequences(&self, each: impl Fn(&Consequences)) {
         for queue in self.submissions() {
             while let Some(consequences) = queue.take_consequences() {
-                consequences.draw(self);
+                each(&consequences);
             }
         }
     }

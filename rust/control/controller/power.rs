@@ -234,11 +234,7 @@ impl Controller {
         for queue in self.io_queues.iter() {
             queue.process_completions();
         }
-        for queue in self.submissions() {
-            while let Some(consequences) = queue.take_consequences() {
-                consequences.draw_at_stop(self);
-            }
-        }
+        self.take_consequences(|consequences| consequences.draw_at_stop(self));
         self.admin.cancel();
         self.io_queues.cancel();
     }
