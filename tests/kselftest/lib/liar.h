@@ -101,6 +101,9 @@ unsigned int liar_log_pages_read(const struct liar *liar);
 /* The number after "@name: " in what debugfs says of its events; all ones: none. */
 unsigned long long liar_value(const struct liar *liar, const char *name);
 
+/* Longer than letting go of it takes, though it asks for far more time. */
+#define LIAR_LET_GO_MS (30000 * patience())
+
 /* Binds the controller and opens its node, or closes and unbinds it. */
 int liar_bind(struct liar *liar);
 int liar_unbind(struct liar *liar);
